@@ -16,7 +16,7 @@ from tests.postgres import Postgres, running
 from tests.redis_server import running_redis
 
 
-def said(findings: list[Finding], level: str) -> str:
+def messages(findings: list[Finding], level: str) -> str:
     return "\n".join(finding.message for finding in findings if finding.level == level)
 
 
@@ -33,30 +33,30 @@ async def test_a_healthy_postgresql_is_reported_as_healthy(tmp_path: Path) -> No
             connection.execute("ALTER SYSTEM SET fsync = off")
             connection.execute("SELECT pg_reload_conf()")
         hurried = await examine(settings)
-    assert "responds in" in said(findings, "ok")
-    assert "the tables are up to date" in said(findings, "ok")
-    assert said(findings, "problem") == ""
-    assert said(hurried, "problem") == "PostgreSQL runs with fsync off"
+    assert "responds in" in messages(findings, "ok")
+    assert "the tables are up to date" in messages(findings, "ok")
+    assert messages(findings, "problem") == ""
+    assert messages(hurried, "problem") == "PostgreSQL runs with fsync off"
 
 
 async def test_an_empty_postgresql_without_a_secret_is_reported(postgres: Postgres, tmp_path: Path) -> None:
     findings = await examine(settings_of(tmp_path, DATABASE_URL=postgres.address(postgres.empty())))
-    assert "no tables yet" in said(findings, "ok")
-    assert "FOOTFALL_SECRET is not set" in said(findings, "problem")
+    assert "no tables yet" in messages(findings, "ok")
+    assert "FOOTFALL_SECRET is not set" in messages(findings, "problem")
 
 
 async def test_an_unreachable_postgresql_is_reported_without_its_password(tmp_path: Path) -> None:
     findings = await examine(settings_of(tmp_path, DATABASE_URL="postgresql://me:hunter2@127.0.0.1:1/footfall", SECRET=SECRET))
-    assert "the connection was refused" in said(findings, "problem")
+    assert "the connection was refused" in messages(findings, "problem")
     assert "hunter2" not in str(findings)
 
 
 async def test_a_reachable_and_an_unreachable_redis_are_reported(tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     with running_redis(tmp_path / "redis") as redis:
-        assert "Redis" in said(await examine(settings_of(tmp_path, REDIS_URL=redis.url)), "ok")
+        assert "Redis" in messages(await examine(settings_of(tmp_path, REDIS_URL=redis.url)), "ok")
     findings = await examine(settings_of(tmp_path, REDIS_URL=redis.url.replace("redis://", "redis://:hunter2@")))
-    assert "cannot be used" in said(findings, "warning")
+    assert "cannot be used" in messages(findings, "warning")
     assert "hunter2" not in str(findings)
 
 

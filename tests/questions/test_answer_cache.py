@@ -47,14 +47,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def question(clock: Clock, seconds: float) -> Any:
     """A slow question that returns the number of its calls."""
-    asked = 0
+    calls = 0
 
     @answer_cache.reused
     async def ask(store: Any, what: str, *, more: int = 0) -> tuple[str, int, int]:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         clock.now += seconds
-        return what, more, asked
+        return what, more, calls
 
     return ask
 
@@ -100,15 +100,15 @@ async def test_a_quick_answer_about_a_large_store_serves_until_the_next_write_fo
 
 
 async def test_a_quick_answer_during_which_events_came_is_not_given_again(clock: Clock) -> None:
-    asked = 0
+    calls = 0
 
     @answer_cache.reused
     async def ask(store: Any) -> int:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         clock.now += 0.05
         store.version += 1  # a commit while the answer is computed
-        return asked
+        return calls
 
     store: Any = Large(has_one_writer=True)
     assert [await ask(store), await ask(store)] == [1, 2]
@@ -213,12 +213,12 @@ async def test_an_answer_after_a_commit_includes_it() -> None:
         await asyncio.sleep(0.01)
         return Content(found)
 
-    asked = []
+    requests = []
     for version in range(5):
         store.version = version
-        asked += [asyncio.create_task(pages.page("counts", make)) for _ in range(3)]
+        requests += [asyncio.create_task(pages.page("counts", make)) for _ in range(3)]
         await asyncio.sleep(0.001)
-    bodies = [page.content.body for page in await asyncio.gather(*asked)]
+    bodies = [page.content.body for page in await asyncio.gather(*requests)]
     assert all(int(body) >= number // 3 for number, body in enumerate(bodies))
 
 
@@ -286,14 +286,14 @@ async def test_many_different_slow_answers_at_once_leave_a_reader_to_others() ->
 
 
 async def test_concurrent_callers_share_the_answer_and_a_cancellation_affects_no_other() -> None:
-    asked = 0
+    calls = 0
 
     @answer_cache.shared
     async def ask(store: Any, what: str) -> str:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         await asyncio.sleep(0.01)
-        return f"{what} {asked}"
+        return f"{what} {calls}"
 
     store: Any = Large()
     impatient = asyncio.create_task(ask(store, "a"))
@@ -314,13 +314,13 @@ class StoreOf:
 
 async def calls(store: Any, clock: Clock) -> list[int]:
     """Numbers of calls that a small read answers: at first, again, after a write, and two seconds later."""
-    asked = 0
+    count = 0
 
     @answer_cache.reused_until_write
     async def read(store: Any, what: str) -> int:
-        nonlocal asked
-        asked += 1
-        return asked
+        nonlocal count
+        count += 1
+        return count
 
     found = [await read(store, "a"), await read(store, "a")]
     store.version += 1

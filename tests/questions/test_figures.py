@@ -22,8 +22,8 @@ COUNTED = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES, Measure.INSTALLS
 
 
 def one(chance: random.Random) -> Question:
-    asked = (any_question if chance.random() < 0.7 else simple_question)(chance)
-    return msgspec.structs.replace(asked, measures=COUNTED, over=None, compare=None, compare_to=None, segments=())
+    question = (any_question if chance.random() < 0.7 else simple_question)(chance)
+    return msgspec.structs.replace(question, measures=COUNTED, over=None, compare=None, compare_to=None, segments=())
 
 
 async def check(filled: Filled, full: Store, question: Question, history: History | None) -> None:

@@ -30,19 +30,19 @@ FEW_SYSTEMS = (Condition("os", values=("linux", "darwin")), Condition("arch", va
 COUNTS = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES, Measure.INSTALLS, Measure.NEW_INSTALLS)
 
 
-def asked(*measures: Measure, over: Step | None = None) -> Question:
+def question_of(*measures: Measure, over: Step | None = None) -> Question:
     return Question(project=1, period=Period(START, END), measures=measures, where=FEW_SYSTEMS, over=over)
 
 
 PAGE = (
-    asked(*COUNTS),
-    asked(*COUNTS, over=Step.MONTH),
-    asked(Measure.EVENTS, Measure.INSTALLS, over=Step.WEEK),
-    asked(Measure.NEW_INSTALLS),
-    asked(Measure.NEW_INSTALLS, over=Step.WEEK),
-    asked(Measure.P50, Measure.P95),
-    asked(Measure.P50, Measure.MEAN, over=Step.MONTH),
-    asked(Measure.PER_INSTALL_P50, Measure.PER_INSTALL_MEAN),
+    question_of(*COUNTS),
+    question_of(*COUNTS, over=Step.MONTH),
+    question_of(Measure.EVENTS, Measure.INSTALLS, over=Step.WEEK),
+    question_of(Measure.NEW_INSTALLS),
+    question_of(Measure.NEW_INSTALLS, over=Step.WEEK),
+    question_of(Measure.P50, Measure.P95),
+    question_of(Measure.P50, Measure.MEAN, over=Step.MONTH),
+    question_of(Measure.PER_INSTALL_P50, Measure.PER_INSTALL_MEAN),
 )
 
 
@@ -126,8 +126,8 @@ async def test_a_figure_that_is_cancelled_leaves_the_others_their_read(full: Sto
 
 
 async def test_a_period_and_the_part_of_it_that_is_compared_share_one_read(full: Store, history: History, readings: list[Reading]) -> None:
-    part = msgspec.structs.replace(asked(*COUNTS), period=Period(START, END - 3 * DAY - 12_345, exact=True))
-    page = (asked(Measure.INSTALLS, over=Step.MONTH), part, asked(Measure.P50, Measure.P95))
+    part = msgspec.structs.replace(question_of(*COUNTS), period=Period(START, END - 3 * DAY - 12_345, exact=True))
+    page = (question_of(Measure.INSTALLS, over=Step.MONTH), part, question_of(Measure.P50, Measure.P95))
     alone = [await figures(full, each, history) for each in page]
     readings.clear()
     assert await asyncio.gather(*(figures(full, each, history) for each in page)) == alone
@@ -142,10 +142,10 @@ async def test_charts_over_time_count_active_installs_once(full: Store, history:
 
 
 async def test_a_card_of_versions_shares_the_read_of_the_figures(full: Store, history: History, readings: list[Reading]) -> None:
-    question = asked(Measure.INSTALLS)
+    question = question_of(Measure.INSTALLS)
     alone = await sums_by_field(full, question, ["version"], history)
     readings.clear()
-    counted, _ = await asyncio.gather(sums_by_field(full, question, ["version"], history), figures(full, asked(Measure.P50), history))
+    counted, _ = await asyncio.gather(sums_by_field(full, question, ["version"], history), figures(full, question_of(Measure.P50), history))
     assert counted == alone
     assert [len(each.statements) for each in readings] == [3]
     assert len(alone[0]["version"]) > 1  # type: ignore[index]

@@ -37,7 +37,7 @@ async def stored(store: Store, *, busy: bool) -> None:
         await store.commit(Batch(events, target_rules={}))
 
 
-@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("ordered", [True, pytest.param(False, marks=pytest.mark.slow)])
 async def test_a_funnel_of_thousands_of_installs_is_answered_in_time(store: Store, ordered: bool) -> None:
     await stored(store, busy=False)
     steps = tuple(Segment(name, named(name)) for name in NAMES)

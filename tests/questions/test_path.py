@@ -71,6 +71,7 @@ async def paths_of(query: str, state: Services) -> set[tuple[str, ...]]:
     return found
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("source", ["store", "history"])
 @pytest.mark.parametrize("name", FIELDS)
 async def test_a_question_takes_a_short_way_to_the_sql(
@@ -84,11 +85,11 @@ async def test_a_question_takes_a_short_way_to_the_sql(
     state = Services({"settings": filled.settings, "store": full, "history": history, "projects": projects})
     paths = await paths_of(f'{{ project(slug: "default") {{ {FIELDS[name]} }} }}', state)
     history.close()
-    asked = {path for path in paths if any(module.startswith(("server.questions", "server.analytics")) for module in path)}
-    assert asked
-    assert source != "history" or any(path[-1].startswith("server.history") for path in asked)
+    question_paths = {path for path in paths if any(module.startswith(("server.questions", "server.analytics")) for module in path)}
+    assert question_paths
+    assert source != "history" or any(path[-1].startswith("server.history") for path in question_paths)
     listed = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
-    for path in asked:
+    for path in question_paths:
         assert len(path) <= MOST, path
         packages = [package for package, _ in itertools.groupby(module.split(".")[1] for module in path)]
         assert len(packages) - len(set(packages)) <= 1, (

@@ -71,21 +71,21 @@ def together(events: list[Raw], sessions: dict[int, int | None], within: Within)
     return list(found.values())
 
 
-def walked(filled: Filled, sessions: dict[int, int | None], asked: Paths) -> list[tuple[Raw, tuple[str, ...]]]:
+def walked(filled: Filled, sessions: dict[int, int | None], report: Paths) -> list[tuple[Raw, tuple[str, ...]]]:
     """Each chosen event with its path."""
     owned: dict[int, list[Raw]] = {}
     for event in filled.events:
-        within = asked.period.start <= event.at < asked.period.end
-        if within and event.install is not None and not event.skewed and holds(event, asked.where):
+        within = report.period.start <= event.at < report.period.end
+        if within and event.install is not None and not event.skewed and holds(event, report.where):
             owned.setdefault(event.install, []).append(event)
     found = []
     for events in owned.values():
-        for group in together(events, sessions, asked.within):
+        for group in together(events, sessions, report.within):
             for place, event in enumerate(group):
-                if holds(event, asked.event):
-                    after = group[place + 1 : place + 1 + asked.length]
-                    before = group[max(0, place - asked.length) : place]
-                    found.append((event, tuple(each.name for each in (after if asked.direction is Direction.AFTER else before))))
+                if holds(event, report.event):
+                    after = group[place + 1 : place + 1 + report.length]
+                    before = group[max(0, place - report.length) : place]
+                    found.append((event, tuple(each.name for each in (after if report.direction is Direction.AFTER else before))))
     return found
 
 
@@ -101,28 +101,28 @@ def check_group(group: PathGroup, both: list[list[tuple[Raw, tuple[str, ...]]]])
         assert path.counts == counts(*chosen), path
 
 
-async def check(filled: Filled, full: Store, asked: Paths, sessions: dict[int, int | None], history: History | None) -> str:
-    answer = await paths(full, asked, history=history)
-    everyone = walked(filled, sessions, asked)
+async def check(filled: Filled, full: Store, report: Paths, sessions: dict[int, int | None], history: History | None) -> str:
+    answer = await paths(full, report, history=history)
+    everyone = walked(filled, sessions, report)
     both = [everyone, [(event, names) for event, names in everyone if event.environment in (0, 1)]]
     check_group(answer.total, both)
-    ranking = both[asked.audience is Audience.PEOPLE]
+    ranking = both[report.audience is Audience.PEOPLE]
     sizes = Counter({names: 0 for _, names in both[0]})
     sizes.update(names for _, names in ranking)
     listed = [sizes[tuple(path.names)] for path in answer.total.paths if not path.is_other]
-    assert listed == sorted(sizes.values(), reverse=True)[: asked.first], asked
+    assert listed == sorted(sizes.values(), reverse=True)[: report.first], report
     assert sum(path.counts.events_all for path in answer.total.paths) == len(both[0])
-    if asked.by:
+    if report.by:
         keys = [tuple(row.keys) for row in answer.rows if not row.is_other]
-        begun = {key: 0 for event, _ in both[0] for key in group_keys(event, [(each.field, None) for each in asked.by])}
+        begun = {key: 0 for event, _ in both[0] for key in group_keys(event, [(each.field, None) for each in report.by])}
         for event, _ in ranking:
-            for key in group_keys(event, [(each.field, None) for each in asked.by]):
+            for key in group_keys(event, [(each.field, None) for each in report.by]):
                 begun[key] += 1
-        assert keys == sorted(begun, key=lambda key: (-begun[key], *((each is None, each or "") for each in key)))[: asked.first], asked
+        assert keys == sorted(begun, key=lambda key: (-begun[key], *((each is None, each or "") for each in key)))[: report.first], report
         for row in answer.rows:
 
             def belongs(event: Raw, row: PathGroup = row) -> bool:
-                own = group_keys(event, [(each.field, None) for each in asked.by])
+                own = group_keys(event, [(each.field, None) for each in report.by])
                 return any(key not in keys for key in own) if row.is_other else tuple(row.keys) in own
 
             check_group(row, [[pair for pair in part if belongs(pair[0])] for part in both])

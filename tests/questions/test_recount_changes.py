@@ -79,17 +79,18 @@ def stored(question: Question, since: int, chance: random.Random) -> Question:
 
 
 @pytest.mark.one_engine
-async def test_answers_equal_a_recount_of_what_is_stored(store: Store, changed: tuple[Filled, Filled, History]) -> None:
+@pytest.mark.parametrize("count", [QUESTIONS // 60, pytest.param(QUESTIONS // 20, marks=pytest.mark.slow)])
+async def test_answers_equal_a_recount_of_what_is_stored(store: Store, changed: tuple[Filled, Filled, History], count: int) -> None:
     filled, summed, history = changed
     chance, sources = random.Random(9), set()
-    for number in range(QUESTIONS // 20):
+    for number in range(count):
         question = any_question(chance)
         since = await reader.kept_since(store, MAIN)
         assert since is not None
         assert START < since < END
-        asked = stored(question, since, chance)
-        answer = await ask(store, asked, history=history if number % 2 == 0 else None, now=END + 90 * DAY)
-        assert shown(answer) == expected(filled, asked, summed.events), f"question {number}: {asked}"
+        question = stored(question, since, chance)
+        answer = await ask(store, question, history=history if number % 2 == 0 else None, now=END + 90 * DAY)
+        assert shown(answer) == expected(filled, question, summed.events), f"question {number}: {question}"
         assert answer.complete
         sources.add(answer.source)
     assert sources == {"history", "events"}

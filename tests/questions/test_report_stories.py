@@ -51,10 +51,10 @@ async def test_retention_from_the_first_time_of_an_event(store: Store, ids: Even
     """Installs begin with their first deploy ever, and return with successful builds only."""
     for days, install, name in ((40, 1, "deploy"), (9, 1, "deploy"), (9, 2, "build"), (8, 2, "deploy"), (7, 2, "build"), (6, 2, "other")):
         await send(store, ids, TODAY - days * DAY, install=install, name=name)
-    asked = Retention(
+    report = Retention(
         project=1, period=Period(TODAY - 10 * DAY, TODAY - 5 * DAY), over=Step.DAY, start=named("deploy"), back=named("build")
     )
-    (cohort,) = (each for each in (await retention(store, asked, now=NOW)).total.cohorts if each.size.all)
+    (cohort,) = (each for each in (await retention(store, report, now=NOW)).total.cohorts if each.size.all)
     assert (cohort.start, cohort.size.all, cohort.active_all) == (TODAY - 8 * DAY, 1, [0, 1, 0])
 
 
@@ -80,8 +80,8 @@ async def test_the_funnel_from_init_to_deploy_split_by_version(store: Store, ids
     ):  # fmt: skip
         await send(store, ids, NOW - 2 * DAY + hours * HOUR, install=install, name=name, context=context)
     steps = tuple(Segment(name, named(name)) for name in ("init", "build", "deploy"))
-    asked = Funnel(project=1, period=last(7), steps=steps, by=(By("version"),))
-    answer = await funnel(store, asked)
+    report = Funnel(project=1, period=last(7), steps=steps, by=(By("version"),))
+    answer = await funnel(store, report)
     assert [(row.keys, [step.all for step in row.steps]) for row in answer.rows] == [(["2.0.0"], [2, 1, 0]), (["1.0.0"], [1, 1, 1])]
     assert [step.all for step in answer.total] == [3, 2, 1]
     any_order = await funnel(store, Funnel(project=1, period=last(7), steps=steps, ordered=False))

@@ -65,12 +65,12 @@ class Began(NamedTuple):
 class Recount:
     """The cohorts of a question: for each key the steps in which each of its installs began and returned."""
 
-    def __init__(self, filled: Filled, asked: Retention) -> None:
-        self.asked = asked
+    def __init__(self, filled: Filled, report: Retention) -> None:
+        self.report = report
         self.first_seen = filled.first_seen
-        self.starts = step_starts(asked.period.start, asked.period.end, asked.over.value)
-        self.end = step_starts(self.starts[-1], self.starts[-1] + 40 * DAY, asked.over.value)[1]
-        self.events = [each for each in filled.events if each.install is not None and not each.skewed and holds(each, asked.where)]
+        self.starts = step_starts(report.period.start, report.period.end, report.over.value)
+        self.end = step_starts(self.starts[-1], self.starts[-1] + 40 * DAY, report.over.value)[1]
+        self.events = [each for each in filled.events if each.install is not None and not each.skewed and holds(each, report.where)]
 
     def step(self, at: int) -> int:
         return sum(1 for start in self.starts if start <= at) - 1
@@ -84,13 +84,13 @@ class Recount:
                 owned.setdefault(event.install or 0, []).append(event)
         for install, events in owned.items():
             within = [event for event in events if event.at >= self.starts[0]]
-            chosen = [event for event in events if holds(event, self.asked.start)] if self.asked.start else within
+            chosen = [event for event in events if holds(event, self.report.start)] if self.report.start else within
             began = -1
             if chosen:
-                began = chosen[0].at if self.asked.start else self.first_seen[install]
+                began = chosen[0].at if self.report.start else self.first_seen[install]
             if not self.starts[0] <= began < self.end:
                 continue
-            back = [event for event in within if (event.at >= began or not self.asked.start) and holds(event, self.asked.back)]
+            back = [event for event in within if (event.at >= began or not self.report.start) and holds(event, self.report.back)]
             is_people = any(event.environment in (0, 1) for event in chosen)
             entry = Began(
                 self.step(began),
@@ -120,22 +120,22 @@ def shown(group: RetentionGroup) -> list[Any]:
     return [(each.start, each.size.all, each.size.people, each.active_all, each.active_people) for each in group.cohorts]
 
 
-async def check(filled: Filled, full: Store, asked: Retention, history: History | None) -> str:
-    answer = await retention(full, asked, history=history, now=END + 90 * DAY)
-    recount = Recount(filled, asked)
-    assert shown(answer.total) == recount.cohorts(recount.groups(()).get((), {})), asked
-    if asked.by:
-        split = recount.groups(asked.by)
-        is_people = asked.audience is Audience.PEOPLE
+async def check(filled: Filled, full: Store, report: Retention, history: History | None) -> str:
+    answer = await retention(full, report, history=history, now=END + 90 * DAY)
+    recount = Recount(filled, report)
+    assert shown(answer.total) == recount.cohorts(recount.groups(()).get((), {})), report
+    if report.by:
+        split = recount.groups(report.by)
+        is_people = report.audience is Audience.PEOPLE
         sizes = {key: sum(each.is_people or not is_people for each in found.values()) for key, found in split.items()}
         order = sorted(sizes, key=lambda key: (-sizes[key], *((each is None, each or "") for each in key)))
         listed = [tuple(row.keys) for row in answer.rows if not row.is_other]
-        assert listed == order[: asked.first], asked
-        assert any(row.is_other for row in answer.rows) == (len(order) > asked.first)
+        assert listed == order[: report.first], report
+        assert any(row.is_other for row in answer.rows) == (len(order) > report.first)
         for row in answer.rows:
             keys = [key for key in split if key not in listed] if row.is_other else [tuple(row.keys)]
             chosen = {install: found for key in keys for install, found in split[key].items()}
-            assert shown(row) == recount.cohorts(chosen), (asked, row.keys)
+            assert shown(row) == recount.cohorts(chosen), (report, row.keys)
     assert answer.complete
     return answer.source
 
