@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-PYTHON = sorted(path for room in ("server", "bench", "tests") for path in (ROOT / room).rglob("*.py"))
+PYTHON = sorted(path for folder in ("server", "bench", "tests") for path in (ROOT / folder).rglob("*.py"))
 TEXT = sorted(
     path
     for pattern in ("*.md", "*.toml", "Makefile", "Containerfile", ".ci/run", "docs/**/*.md", "bench/*.md", "graphql/**/*", "static/src/**/*", "static/pages/*",

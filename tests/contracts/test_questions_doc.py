@@ -33,7 +33,7 @@ def demo(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """A running server with the demo's data. `key` may read it."""
     server = server_class(tmp_path_factory.mktemp("questions"), {})
     try:
-        assert server.footfall("demo", "--events", "3000").returncode == 0
+        assert server.footfall("demo", "--events", "1000").returncode == 0
         server.key = server.footfall("key", "create", "demo", "--scope", "read").stdout.strip()
         yield server.start()
     finally:

@@ -22,6 +22,7 @@ ENGINES = ("sqlite", "postgres")
 Rows = Callable[[Path | str, str], list[Any]]
 
 
+@pytest.mark.one_engine
 async def test_before_the_first_build_everything_is_the_tail(history: History, fill: Any, check: Any) -> None:
     await fill(300)
     assert await check(history) > 100
@@ -37,6 +38,7 @@ async def test_segments_and_the_tail_together_are_the_store(history: History, fi
     assert (await history.build()).events == 0  # the last minute stays in the store
 
 
+@pytest.mark.one_engine
 async def test_groups_equal_those_of_the_store(history: History, fill: Any, where: Path | str, rows_of: Rows) -> None:
     await fill(2_000)
     await history.build()
@@ -51,6 +53,7 @@ async def test_groups_equal_those_of_the_store(history: History, fill: Any, wher
     assert sorted((tuple(row.values()) for row in found), key=repr) == sorted(stored, key=repr)
 
 
+@pytest.mark.one_engine
 async def test_a_range_of_ids_skips_files_but_none_of_its_events(history: History, fill: Any, where: Path | str, rows_of: Rows) -> None:
     await fill(1_000)
     await history.build()
@@ -70,6 +73,7 @@ async def test_a_project_without_events_has_none(history: History, fill: Any) ->
     assert await history.query("SELECT count(*) AS n FROM events", project_id=77) == [{"n": 0}]
 
 
+@pytest.mark.one_engine
 async def test_late_events_are_in_the_next_answer_and_in_the_next_segments(
     history: History, fill: Any, check: Any, commit: Any, make_event: Any
 ) -> None:
@@ -83,6 +87,7 @@ async def test_late_events_are_in_the_next_answer_and_in_the_next_segments(
     assert (await history.build()).events == 0
 
 
+@pytest.mark.one_engine
 async def test_more_than_the_bound_in_the_tail_is_not_ready(history: History, fill: Any) -> None:
     history.tail = 100
     await fill(500, project=1)

@@ -101,6 +101,7 @@ async def test_an_erasure_on_another_server_is_respected_and_reaches_the_files_w
     assert await check(with_install) == before - 5
 
 
+@pytest.mark.one_engine
 async def test_an_erasure_on_another_server_reaches_the_files_of_a_server_that_is_too_busy_to_build(
     with_install: History, store: Store, settings: Settings
 ) -> None:
@@ -114,6 +115,7 @@ async def test_an_erasure_on_another_server_reaches_the_files_of_a_server_that_i
         await with_install.build(before_step=never)
 
 
+@pytest.mark.one_engine
 async def test_an_erasure_that_ended_half_way_is_finished_by_the_next_one(
     with_install: History, settings: Settings, check: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -273,7 +275,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("pieces", [pytest.param(0, marks=pytest.mark.one_engine), 1, pytest.param(3, marks=pytest.mark.one_engine)])
+@pytest.mark.parametrize("pieces", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(3, marks=pytest.mark.one_engine)])
 async def test_an_erasure_that_is_killed_leaves_nothing_once_it_is_repeated_or_the_history_is_built(
     with_install: History, settings: Settings, check: Any, database: dict[str, str], pieces: int
 ) -> None:

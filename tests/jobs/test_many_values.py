@@ -92,6 +92,7 @@ async def test_common_values_keep_rows_of_their_own(run: Run, store: Store, floo
     assert {OTHER, HONEST[-1]} <= await versions_in(store, "activity")
 
 
+@pytest.mark.one_engine
 async def test_a_version_that_comes_again_after_folding_is_counted_once(
     run: Run, whole: Run, store: Store, flood: Make, commit: Make, failed: Make
 ) -> None:

@@ -46,7 +46,7 @@ REFUSED = [
     pytest.param(path, method, GenerationMode.NEGATIVE, marks=[] if path in BODIES.values() else [pytest.mark.slow])
     for path, method in REFUSING
 ]
-EXAMPLES = int(os.environ.get("FOOTFALL_TEST_EXAMPLES", "3"))  # requests for each operation; `make test-all` sends 30
+EXAMPLES = int(os.environ.get("FOOTFALL_TEST_EXAMPLES", "1"))  # requests for each operation; `make test-all` sends 30
 FEW = profile(max_examples=EXAMPLES, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck))
 
 

@@ -150,6 +150,7 @@ async def test_two_replicas_act_as_one_for_senders_and_watchers(
         assert account == (2 + 25, len(seen) + len(again) + len(rest))
 
 
+@pytest.mark.slow  # `tests/storage/test_replicas.py` starts five processes on an empty database
 def test_five_servers_that_start_at_once_on_an_empty_database(make_server: Callable[..., Any], postgres: Postgres) -> None:
     url = postgres.address(postgres.empty())
     servers = [make_server(FOOTFALL_DATABASE_URL=url, FOOTFALL_SECRET=SECRET) for _ in range(5)]
