@@ -452,7 +452,8 @@ function startSender(settings) {
   // process first waits for its turn: on a busy machine, tens of milliseconds. There, `setsid` begins the session afterwards.
   const hasLateSession = proc.platform === "linux" && !deno && !proc.versions.bun;
   const guard = hasLateSession ? 'for(const name of ["SIGINT","SIGHUP"])process.on(name,()=>{});' : "";
-  const code = `${guard}import("node:fs").then(fs=>(${drain})(process.env.FOOTFALL_SENDER,fs,10000)).catch(()=>{}).then(()=>process.exit(0))`;
+  const helpers = "const __name=value=>value;"; // a bundle of esbuild that keeps names calls it in `drain`
+  const code = `${guard}${helpers}import("node:fs").then(fs=>(${drain})(process.env.FOOTFALL_SENDER,fs,10000)).catch(()=>{}).then(()=>process.exit(0))`;
   const command = [proc.execPath, ...(deno ? ["eval", code] : ["-e", code])];
   const script =
     "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; command -v nice && set -- nice -n 19 \"$@\"; " +

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -103,6 +104,23 @@ def test_node_18_records_an_immediate_exit_in_a_bundle(home: Path, make_wire: Ca
     )
     ran = run([node(), "--require", str(tmp_path / "old.cjs"), str(tmp_path / "main.cjs")], wire.url, home)
     assert (ran.stdout, ran.stderr, ran.returncode) == ("hello\n", "", 3)
+    assert names(wire, 1) == ["build"]
+
+
+def test_javascript_in_a_bundle_that_keeps_names_sends(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
+    """esbuild with `--keep-names`, and so tsx, wraps functions in calls of `__name`, which the sender's process has not."""
+    wire = make_wire()
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    function = re.compile(r"^  const (\w+) = (\([^\n]*\) => \{\n.*?^  \});$", re.MULTILINE | re.DOTALL)
+    wrapped, count = function.subn(r'  const \1 = __name(\2, "\1");', (CLIENTS / "footfall.js").read_text())
+    assert count >= 3
+    helper = 'const __name = (target, value) => Object.defineProperty(target, "name", { value, configurable: true });\n'
+    (tmp_path / "footfall.js").write_text(helper + wrapped)
+    (tmp_path / "main.js").write_text(
+        'import { Footfall } from "./footfall.js";\nnew Footfall("mytool", process.env.HOST_URL).track("build");\n'
+    )
+    ran = run([node(), str(tmp_path / "main.js")], wire.url, home)
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("", "", 0)
     assert names(wire, 1) == ["build"]
 
 
