@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import functools
 import http.server
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests import chromium
 from tests.clients.conftest import CLIENTS, TOKEN, Project, Real
 
 KINDS = {
@@ -30,10 +30,8 @@ KINDS = {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert chromium, "these tests need Debian's chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        opened = chromium.launch(playwright)
         yield opened
         opened.close()
 

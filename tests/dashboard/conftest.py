@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,11 +13,10 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, sync_playwright
 
 from server.settings import bundled
+from tests import chromium
 
 TOKEN = "ff_the-admin-token-of-the-dashboards-tests"
 OPERATIONS = bundled("graphql") / "operations"
-# Debian's wrapper rasterizes on the GPU, which this machine may have to emulate: a page then takes a fifth more CPU time.
-CHROMIUM = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu-rasterization")
 SLOW = 40_000  # milliseconds in which a page is complete, on a machine that runs much else
 LAN = "footfall.lan"  # a name of this machine in the tests' browser
 # Waits in the page until it has a heading and shows no placeholder in several looks in a row: one answer may lead to the next question.
@@ -99,10 +97,8 @@ class Opened(NamedTuple):
 
 @contextlib.contextmanager
 def opening(url: str) -> Iterator[Opened]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert chromium, "the dashboard tests require Debian's chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*CHROMIUM, f"--host-resolver-rules=MAP {LAN} 127.0.0.1"])
+        browser = chromium.launch(playwright, f"--host-resolver-rules=MAP {LAN} 127.0.0.1")
         context = browser.new_context()
         answer = context.request.post(f"{url}/login", form={"token": TOKEN, "next": "/"}, max_redirects=0)
         assert answer.status == 303

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests import chromium
 from tests.dashboard.conftest import PAGES, TOKEN
 
 FOLDER = Path("screenshots")
@@ -86,9 +87,8 @@ def main() -> None:
     """Take all screenshots."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     with demo() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = chromium.launch(playwright)
         for look in SIZES:
             for scheme in SCHEMES:
                 shoot(browser, url, look, scheme, FULL, "full")

@@ -17,6 +17,7 @@ from playwright.sync_api import expect, sync_playwright
 from websockets.sync.client import connect
 
 from server.settings import Settings, SettingsError, load
+from tests import chromium
 from tests.conftest import Server, free_port
 
 TOKEN = "ff_the-admin-token-of-the-base-path-tests"
@@ -152,10 +153,8 @@ def live(url: str, cookie: str) -> str:
 @pytest.mark.parametrize("url", ["kept", pytest.param("stripped", marks=pytest.mark.slow)], indirect=True)
 def test_the_dashboard_runs_under_the_path_in_a_browser(url: str) -> None:
     assert httpx.post(f"{url}/v1/events", json={"name": "build", "installation_id": "i", "version": "1.0"}).status_code == 202
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    assert chromium, "this test needs Debian's chromium: apt-get install chromium"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        browser = chromium.launch(playwright)
         page = browser.new_page()
         failed: list[str] = []
         page.on("response", lambda answer: failed.append(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
