@@ -82,25 +82,25 @@ def test_a_bars_number_equals_the_total_under_its_filter(visit: Callable[..., An
             tab.settled()
 
 
-def test_versions_are_grouped_by_their_major_or_minor_part(site: Any, visit: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("part", ["MINOR", pytest.param("MAJOR", marks=pytest.mark.slow)])
+def test_versions_are_grouped_by_their_major_or_minor_part(site: Any, visit: Callable[..., Any], part: str) -> None:
     tab = visit()
     page = tab.open("/d/demo")
-    for part in ("MINOR", "MAJOR"):
-        page.get_by_label("Group versions").select_option(part.lower())
-        page.wait_for_url(f"**versions={part.lower()}*")
-        tab.settled()
-        rows = ask(site, measures=["INSTALLS"], by=[{"field": "version", "version": part}], first=8)["rows"]
-        told = {
-            "(other)" if row["isOther"] else row["keys"][0]: counted(row["figures"][0]["all"][0]) for row in rows if row["keys"] != [None]
-        }
-        shown = bars(page, "Versions")
-        assert shown == told
-        label = next(iter(shown))
-        page.get_by_role("region", name="Versions").get_by_role("button", name=re.compile(f"^{re.escape(label)}")).click()
-        page.wait_for_url(f"**where=version:semver:{label}*")
-        tab.settled()
-        assert figure(page, "Active installs") == shown[label]
-        page.get_by_role("button", name=f"Remove the filter Version in {label}").click()
+    page.get_by_label("Group versions").select_option(part.lower())
+    page.wait_for_url(f"**versions={part.lower()}*")
+    tab.settled()
+    rows = ask(site, measures=["INSTALLS"], by=[{"field": "version", "version": part}], first=8)["rows"]
+    answer = {
+        "(other)" if row["isOther"] else row["keys"][0]: counted(row["figures"][0]["all"][0]) for row in rows if row["keys"] != [None]
+    }
+    shown = bars(page, "Versions")
+    assert shown == answer
+    label = next(iter(shown))
+    page.get_by_role("region", name="Versions").get_by_role("button", name=re.compile(f"^{re.escape(label)}")).click()
+    page.wait_for_url(f"**where=version:semver:{label}*")
+    tab.settled()
+    assert figure(page, "Active installs") == shown[label]
+    page.get_by_role("button", name=f"Remove the filter Version in {label}").click()
 
 
 def test_a_click_on_one_value_replaces_a_filter_with_several_values_of_its_field(visit: Callable[..., Any]) -> None:
@@ -109,13 +109,14 @@ def test_a_click_on_one_value_replaces_a_filter_with_several_values_of_its_field
     page.wait_for_url("**/d/demo?where=name:is:build&where=os:is:darwin")
 
 
-def test_a_filter_that_matches_nothing_is_explained_on_every_page(visit: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("paths", [("/usage",), pytest.param(("/errors", "/installs"), marks=pytest.mark.slow)])
+def test_a_filter_that_matches_nothing_is_explained_on_every_page(visit: Callable[..., Any], paths: tuple[str, ...]) -> None:
     tab = visit()
-    for path in ("", "/usage", "/errors", "/installs"):
+    for path in ("", *paths):
         page = tab.go(f"/d/demo{path}?where=os:is:linux,windoes&where=properties.build.cache:is:wram")
         notice = page.locator(".top .notice")
         expect(notice).to_contain_text("No event in this period has properties.build.cache wram.")
-    page = tab.open("/d/demo?where=properties.build.cache:is:wram")
+    page = tab.go("/d/demo?where=properties.build.cache:is:wram")
     page.locator(".top .notice").get_by_role("button", name="warm", exact=True).click()
     page.wait_for_url("**where=properties.build.cache:is:warm")
     expect(page.locator(".top .notice")).to_have_count(0)
