@@ -20,6 +20,7 @@
 
 event_columns  the columns, each declared once
 property_columns  columns of properties
+day_marks      marks of events, to count installs by day
 manifest       the list of segments, and the ids that they cover
 folder         one writer at a time; removal of what is stale
 database       DuckDB with its limits
@@ -28,7 +29,23 @@ building       reads segments from the store and merges them
 history        the queries, and the interface of the above
 """
 
+from server.history.day_marks import ALONE, REPEATED
+from server.history.event_columns import DAY_MARK, UNMARKED
 from server.history.history import LAG, MAX_TAIL, History, HistoryReport, OutOfMemory, Reading, Statement
 from server.history.property_columns import numbers_column, texts_column
 
-__all__ = ["LAG", "MAX_TAIL", "History", "HistoryReport", "OutOfMemory", "Reading", "Statement", "numbers_column", "texts_column"]
+__all__ = [
+    "ALONE",
+    "DAY_MARK",
+    "LAG",
+    "MAX_TAIL",
+    "REPEATED",
+    "UNMARKED",
+    "History",
+    "HistoryReport",
+    "OutOfMemory",
+    "Reading",
+    "Statement",
+    "numbers_column",
+    "texts_column",
+]  # fmt: skip

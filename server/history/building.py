@@ -18,7 +18,7 @@ import msgspec
 
 from server import logs
 from server.event_id import received_at
-from server.history import manifest, property_columns
+from server.history import day_marks, manifest, property_columns
 from server.history.database import Database, files, literal
 from server.history.feeding import Feed
 from server.history.folder import Folder
@@ -37,7 +37,7 @@ from server.tasks import run_in_thread
 log = logs.get(__name__)
 
 PIECE = 100_000  # events that one step reads from the store
-MAX_ROWS = 4_000_000  # events in one file
+_MARKING = 100  # bytes of memory for each event of files that are merged, which takes the marks
 SMALL = 20_000  # events that are merged with any neighbour
 _PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)"  # rows; a group is in memory while it is written
 _BOUNDS = "SELECT min(id), max(id) FROM event WHERE id >= {} AND id < {}"
@@ -57,8 +57,10 @@ class Built:
 class Builder:
     """Builds the history of one store in one folder."""
 
-    def __init__(self, store: Store, folder: Folder, database: Database) -> None:
+    def __init__(self, store: Store, folder: Folder, database: Database, memory: int) -> None:
+        """`memory` is that of the database in bytes."""
         self._store = store
+        self._most_rows = memory // _MARKING
         self._folder = folder
         self._database = database
 
@@ -77,7 +79,7 @@ class Builder:
                     self._replace(found, [], segment)
                     built.events += segment.rows
                     return True
-                group = mergeable(found.segments, sealed, found.bound // 8)
+                group = mergeable(found.segments, sealed, self._most_rows, found.bound // 8)
                 if not group:
                     return False
                 counted = await counted_properties(snapshot)
@@ -118,13 +120,13 @@ class Builder:
         if len(named) < 2:
             one = named[0] if named else group[0]
             return msgspec.structs.replace(one, first=first, end=end, seen=seen)
-        sampled = (
-            f"SELECT properties FROM {files([self._folder.path / each.file for each in named])} USING SAMPLE {property_columns.SAMPLE} ROWS"
-        )
+        relation = files([self._folder.path / each.file for each in named])
+        sampled = f"SELECT properties FROM {relation} USING SAMPLE {property_columns.SAMPLE} ROWS"
         sample = await self._database.run(lambda connection: connection.execute(sampled).fetchall())
         properties = property_columns.choose((document for (document,) in sample), counted)
         select = " UNION ALL ".join(select_segments(self._folder.path, named, properties))
-        return await self._written(select, Segment(first, end, rows, seen, properties=properties))
+        merged = Segment(first, end, rows, seen, properties=properties)
+        return await self._written(day_marks.marked(select, relation, merged), merged)
 
     async def _written(self, select: str, segment: Segment, *, is_whole: bool = True) -> Segment:
         """Write the rows of a query of DuckDB into a new file: all of a segment's, or some of them."""
@@ -193,14 +195,14 @@ async def counted_properties(snapshot: Snapshot) -> list[str]:
     return list(dict.fromkeys(name for (text,) in lists for name in read_list(text)))
 
 
-def mergeable(segments: list[Segment], sealed: int, largest: int) -> list[Segment]:
+def mergeable(segments: list[Segment], sealed: int, most_rows: int, largest: int) -> list[Segment]:
     """Return segments that should become one: those of a past month, or neighbours of similar size. Empty if there are none.
 
-    `largest` is the maximum size of the result in bytes: the oldest segments are evicted as a whole.
+    `most_rows` is the maximum number of events of the result, `largest` its maximum size in bytes: the oldest segments are evicted as a whole.
     """
 
     def can_merge(together: list[Segment]) -> bool:
-        return sum(each.rows for each in together) <= MAX_ROWS and sum(each.size for each in together) <= largest
+        return sum(each.rows for each in together) <= most_rows and sum(each.size for each in together) <= largest
 
     for month, neighbours in _by_month(segments):
         together = list(neighbours)

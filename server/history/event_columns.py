@@ -40,7 +40,9 @@ COLUMNS = (
 
 # Rows travel to DuckDB as lines of JSON, in which short keys make a third of the size.
 KEYS = tuple(f"c{place}" for place in range(len(COLUMNS)))
-NAMES = ", ".join(column.name for column in COLUMNS)
+DAY_MARK = "day_mark"
+UNMARKED = 3  # see `day_marks`
+NAMES = ", ".join((*(column.name for column in COLUMNS), DAY_MARK))
 
 _SELECTED = ", ".join(f"{column.expression} AS {key}" for key, column in zip(KEYS, COLUMNS, strict=True))
 SELECT = f"""SELECT {_SELECTED}
@@ -50,6 +52,7 @@ SELECT = f"""SELECT {_SELECTED}
 
 _SPEC = json.dumps({key: column.type for key, column in zip(KEYS, COLUMNS, strict=True)})
 _RENAMED = ", ".join(f"event.{key} AS {column.name}" for key, column in zip(KEYS, COLUMNS, strict=True))
+_MARKED = f"CAST({UNMARKED} AS UTINYINT) AS {DAY_MARK}"
 _UNUSED = "\x1f"  # a character that JSON escapes
 
 
@@ -62,11 +65,11 @@ def from_lines(file: str, longest: int) -> str:
         f"read_csv({file}, columns = {{'line': 'VARCHAR'}}, auto_detect = false, header = false, delim = '{_UNUSED}', quote = '', escape = '',"
         f" new_line = '\\n', buffer_size = {2 * longest}, max_line_size = {longest}, parallel = false)"
     )
-    return f"SELECT {_RENAMED} FROM (SELECT from_json_strict(line, '{_SPEC}') AS event FROM {lines}) AS lines"
+    return f"SELECT {_RENAMED}, {_MARKED} FROM (SELECT from_json_strict(line, '{_SPEC}') AS event FROM {lines}) AS lines"
 
 
-EMPTY = f"SELECT {', '.join(f'CAST(NULL AS {column.type}) AS {column.name}' for column in COLUMNS)} WHERE false"
+EMPTY = f"SELECT {', '.join(f'CAST(NULL AS {column.type}) AS {column.name}' for column in COLUMNS)}, {_MARKED} WHERE false"
 
-_FORMAT = 2  # raise it if the columns of properties change
+_FORMAT = 3  # raise it if the columns of properties or marks change
 SIGNATURE = f"{zlib.crc32(repr((COLUMNS, _FORMAT)).encode()):08x}"
 """Names the columns in a manifest, so that files of other columns are read from the store again."""

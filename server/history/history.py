@@ -104,7 +104,7 @@ class History:
         self._folder = Folder(settings.history_dir, settings.history_size)
         memory = settings.history_memory or min(max(machine_memory.total() // 6, LEAST_MEMORY), MOST_MEMORY)
         self._database = Database(settings.history_dir, self._folder.work / "spill", memory, settings.history_threads)
-        self._builder = Builder(store, self._folder, self._database)
+        self._builder = Builder(store, self._folder, self._database, memory)
         self.most_copied = memory // _COPY  # events
         self._built_at: int | None = None
         self._at_once = asyncio.Semaphore(AT_ONCE)

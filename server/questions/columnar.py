@@ -71,6 +71,25 @@ def sums_of_elements(rows: Sql, groups: Sequence[tuple[str | None, str | None]],
     )
 
 
+def installs_by_day(alone: Sql, others: Sql) -> Sql:
+    """Distinct installs by step, like `counting.counts`, of marked events: see `server.history.day_marks`.
+
+    The installs that are `alone` on a day are counted, the `others` grouped. An install of both, which only unmarked events can cause, is subtracted once.
+    """
+    return sql(
+        "WITH grouped AS MATERIALIZED (SELECT step, install_id, MAX(people) AS people, MAX(is_unmarked) AS is_unmarked FROM (",
+        others,
+        ") AS events GROUP BY step, install_id)"
+        " SELECT 0 AS place, step, SUM(everyone) AS installs_all, SUM(persons) AS installs_people FROM ("
+        "SELECT step, COUNT(*) AS everyone, SUM(people) AS persons FROM (",
+        alone,
+        ") AS events GROUP BY step UNION ALL SELECT step, COUNT(*), SUM(people) FROM grouped GROUP BY step"
+        " UNION ALL SELECT step, -COUNT(*), -SUM(events.people * twice.people) FROM (",
+        alone,
+        ") AS events JOIN (SELECT * FROM grouped WHERE is_unmarked) AS twice USING (step, install_id) GROUP BY step) AS counted GROUP BY step",
+    )
+
+
 def ranked_installs(facts: Sql, audience: Audience, first: int) -> Sql:
     """The `first` largest groups by distinct installs, with their counts: `place` from 0, k1, k2, `installs_all`, `installs_people`.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import msgspec
 
@@ -117,6 +117,10 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def _in_dictionary(self, place: Place, matching: Sql) -> Sql:
         """Conditions on names and targets, which are dictionaries: each of their texts is compared once."""
         return sql(f"event.{self.keys[place]} IN (SELECT id FROM {place.value} WHERE project_id = {self.project} AND ", matching, ")")
+
+    def for_installs(self) -> Self:
+        """The facts for counts of installs alone, which may leave out events that add no install."""
+        return self
 
     def source_rows(self, engine: SqlEngine) -> Sql:
         """The FROM and WHERE clauses alone: the tables `event` and `context`, and the conditions."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import msgspec
 
 from server.event import DAY
 from server.event_id import EPOCH, first_id
 from server.fields import Field, Place
-from server.history import History, Reading, Statement, texts_column
+from server.history import ALONE, DAY_MARK, REPEATED, UNMARKED, History, Reading, Statement, texts_column
 from server.questions.arrivals import NO_ARRIVALS, Arrivals
 from server.questions.facts import ALIASES, EARLY, LATE, Facts
-from server.questions.periods import LENGTHS
+from server.questions.periods import LENGTHS, Step
 from server.questions.question import Condition, Property, find_field
 from server.questions.sql import Sql, bound, sql
 from server.questions.sql_engines import DuckDbSql, SqlEngine
@@ -23,9 +23,12 @@ _COLUMNS = {"name": "name", "target": "target_id", "target_type": "target_type"}
 
 
 class HistoryFacts(Facts, frozen=True, kw_only=True):
-    """Facts from the columnar copy of the events. `arrivals` are the installs that are new in the period."""
+    """Facts from the columnar copy of the events. `arrivals` are the installs that are new in the period. With `is_for_installs`, events are left out
+    that add no install to those of others: see `server.history.day_marks`.
+    """
 
     arrivals: Arrivals = NO_ARRIVALS
+    is_for_installs: bool = False
 
     source: ClassVar[str] = "history"
     has_distinct_elements: ClassVar[bool] = True
@@ -92,6 +95,37 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
         )
 
     @property
+    def has_marks(self) -> bool:
+        """True if marks tell which events count for installs: by days or longer steps, under conditions on the context."""
+        fields = [*(find_field(each.field, "where") for each in self.where), *(find_field(each.field, "by") for each in self.by)]
+        is_of_context = all(isinstance(field, Field) and field.place is Place.CONTEXT for field in fields)
+        return is_of_context and self.over is not Step.HOUR and self.period.whole_days and not self.since % DAY
+
+    @property
+    def is_daily(self) -> bool:
+        """True if marks tell which installs count, without grouping events by install."""
+        return self.has_marks and self.over is Step.DAY and not self.by
+
+    def for_installs(self) -> Self:
+        return msgspec.structs.replace(self, is_for_installs=self.has_marks)
+
+    def _selection(self, engine: SqlEngine) -> Sql:
+        return sql(super()._selection(engine), self._counted)
+
+    @property
+    def _counted(self) -> str:
+        return f" AND event.{DAY_MARK} <> {REPEATED}" if self.is_for_installs else ""
+
+    def marked_days(self, engine: SqlEngine) -> tuple[Sql, Sql]:
+        """Columns step, install_id, people, is_unmarked of the events of installs that are alone on a day, and of all others that count."""
+        columns = f"{self._step(engine, _MOMENT)} AS step, event.install_id, {self.people} AS people, event.{DAY_MARK} = {UNMARKED} AS is_unmarked"
+        marks = (f"= {ALONE}", f"> {ALONE} AND event.install_id IS NOT NULL AND event.skewed IS NULL")
+        found = [
+            sql(f"SELECT {columns} FROM events AS event WHERE event.{DAY_MARK} {mark} AND ", self._selection(engine)) for mark in marks
+        ]
+        return found[0], found[1]
+
+    @property
     def has_one_list(self) -> bool:
         """True if the facts are split by one property alone."""
         return len(self.by) == 1 == len(self._split)
@@ -131,16 +165,20 @@ class SelectedFacts(HistoryFacts, frozen=True, kw_only=True):
 
     # Copying a column takes as long as reading two.
     copied: ClassVar[tuple[str, ...]] = (
-        f"{Facts.counted_install} AS install_id", "occurred_at", "environment", "outcome", "weight", "duration_us",
+        f"{Facts.counted_install} AS install_id", "occurred_at", "environment", "outcome", "weight", "duration_us", DAY_MARK,
     )  # fmt: skip
     counted_install: ClassVar[str] = "event.install_id"
     columns: ClassVar[tuple[str, ...]] = ("occurred_at", "people", "install_id", "duration_us", "events", "successes", "failures")
+
+    def marked_days(self, engine: SqlEngine) -> tuple[Sql, Sql]:
+        """From the files: reading the marks takes less time than grouping the copy."""
+        return HistoryFacts(**msgspec.structs.asdict(self)).marked_days(engine)
 
     def _relation(self) -> Sql:
         return Sql("selected AS event")
 
     def _selection(self, engine: SqlEngine) -> Sql:
-        return Sql(f"event.occurred_at < {self.period.end}")
+        return Sql(f"event.occurred_at < {self.period.end}{self._counted}")
 
     def _measures(self) -> str:
         sums = ", ".join(f"{self.summed(measure)} AS {measure}" for measure in ("events", "successes", "failures"))

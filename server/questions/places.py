@@ -29,6 +29,10 @@ class Places(msgspec.Struct, frozen=True):
         is_summed = self.groups is not None and not self.folded and all(measure in SUMS for measure in measures)
         if is_summed and isinstance(facts, HistoryFacts) and facts.has_one_list:
             return columnar.sums_of_elements(facts.lists(engine), self.groups or (), [measure.value for measure in measures])
+        if set(measures) <= {Measure.INSTALLS, Measure.NEW_INSTALLS}:
+            facts = facts.for_installs()
+        if isinstance(facts, HistoryFacts) and facts.is_daily and measures == [Measure.INSTALLS]:
+            return columnar.installs_by_day(*facts.marked_days(engine))
         if isinstance(facts, HistoryFacts) and Measure.NEW_INSTALLS in measures:
             if measures == [Measure.NEW_INSTALLS]:
                 new = counting.NewInstalls(facts.join_arrivals("placed"), facts.is_new(engine, "placed.step"))

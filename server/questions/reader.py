@@ -35,6 +35,7 @@ F = TypeVar("F", bound=Facts)
 
 HISTORY_FROM = 50_000  # events of a period from which the history is faster than the store
 PART = 1_000_000  # events of which one query over the history counts installs by step
+MARKED_PART = 5_000_000  # if marks tell which installs count
 _PARTS_OF = {Measure.FAILURE_RATE: (Measure.SUCCESSES, Measure.FAILURES)}
 
 
@@ -134,7 +135,9 @@ class Reader:
         if self._question.over is not None or self._durations or self._per_install:
             return None
         if counts == (Measure.INSTALLS,):
-            return await self.read_history(facts, lambda given, engine: columnar.ranked_installs(given.sql(engine), audience, limit))
+            return await self.read_history(
+                facts, lambda given, engine: columnar.ranked_installs(given.for_installs().sql(engine), audience, limit)
+            )
         if facts.repeats or not set(counts) <= set(SUMS):
             return None
         return await self.read(facts, lambda given, engine: counting.ranked(engine, given.sql(engine), ranked, audience, counts, limit))
@@ -211,7 +214,11 @@ class Reader:
             return places.counts(given, engine, measures)
 
         in_parts = Measure.INSTALLS in measures and not installs
-        read = self.read_steps(facts, query) if in_parts else self._read_arrivals(facts, query, installs=installs)
+        read = (
+            self.read_steps(facts, query, is_marked=measures == [Measure.INSTALLS])
+            if in_parts
+            else self._read_arrivals(facts, query, installs=installs)
+        )
         for row in await read:
             cell = cells.setdefault((row["place"], row["step"]), {})
             cell |= {name: int(value or 0) for name, value in row.items() if name not in ("place", "step")}
@@ -294,19 +301,22 @@ class Reader:
                 return activity
         return self.facts(Facts, period, where)
 
-    async def read_steps(self, facts: Facts, query: Query) -> list[dict[str, Any]]:
-        """Run a query whose rows have a step. Over the history, read one part of the period after the other, to save memory."""
+    async def read_steps(self, facts: Facts, query: Query, *, is_marked: bool = False) -> list[dict[str, Any]]:
+        """Run a query whose rows have a step. Over the history, read one part of the period after the other, to save memory. `is_marked`: the query
+        groups few events if marks tell which installs count.
+        """
         found = []
-        for offset, part in await self._parts(facts):
+        for offset, part in await self._parts(facts, is_marked=is_marked):
             found += [{**row, "step": row["step"] + offset} for row in await self.read(part, query, joint=None if part.by else ())]
         return found
 
-    async def _parts(self, facts: Facts) -> list[tuple[int, Facts]]:
+    async def _parts(self, facts: Facts, *, is_marked: bool) -> list[tuple[int, Facts]]:
         """Split facts at steps, so that a part has about `PART` events. Return each part with the index of its first step."""
         if facts.over is None or self._events_only or not await self.is_columnar(facts):
             return [(0, facts)]
         period, starts = facts.period, facts.starts
-        size = math.ceil(len(starts) * PART / max(PART, self._events[period]))
+        most = MARKED_PART if is_marked and HistoryFacts(**msgspec.structs.asdict(facts)).is_daily else PART
+        size = math.ceil(len(starts) * most / max(most, self._events[period]))
         firsts = range(0, len(starts), size)
         bounds = [period.start, *(starts[first] for first in firsts[1:]), period.end]
         parts = (Period(start, end, exact=period.exact) for start, end in pairwise(bounds))
