@@ -13,7 +13,7 @@ from server.analytics.filters import Filter, to_question
 from server.analytics.measures import Installs, by_step, share
 from server.analytics.release_choice import choose
 from server.analytics.sources import activity, for_both, has_activity
-from server.event import DAY, ENVIRONMENTS, FieldError
+from server.event import DAY, ENVIRONMENTS, PEOPLE, FieldError
 from server.history import History
 from server.problems import BadQuery
 from server.questions.answer_cache import reused, shared
@@ -188,7 +188,7 @@ async def version_adoption(
         everyone = await active.versions(store, filter_, counted.everyone)
         people = {} if counted.people is None else await active.versions(store, filter_, counted.people)
     else:
-        everyone, people = await for_both(filter_, lambda each: _versions(store, each, step, beginnings, history))
+        everyone, people = await _versions(store, filter_, step, beginnings, history)
     totals: dict[str, int] = {}
     highest: dict[str, int] = {}
     for (version, _), count in everyone.items():
@@ -211,10 +211,11 @@ async def version_adoption(
     return VersionAdoption(beginnings, found)
 
 
-async def _versions(
-    store: Store, filter_: Filter, step: Step, beginnings: list[int], history: History | None
-) -> dict[tuple[str, int], int]:
-    """Installs by version and step. If a day has several versions, that of a person takes precedence, then that of CI, and so on."""
+Versions = dict[tuple[str, int], int]  # installs by version and step
+
+
+async def _versions(store: Store, filter_: Filter, step: Step, beginnings: list[int], history: History | None) -> tuple[Versions, Versions]:
+    """All installs, and those of people. If a day has several versions, that of a person takes precedence, then that of CI, and so on."""
     if has_activity(filter_):
         steps = f"SELECT {step_of(step, beginnings)} AS step, install_id, version, day, environment, latest FROM ("
         rows = await read(store, _last_versions(sql(steps, activity(store, filter_), ") AS facts")))
@@ -227,26 +228,37 @@ async def _versions(
         def query(facts: Facts, engine: SqlEngine) -> Sql:
             day, environment = f"occurred_at {engine.divide} {DAY} AS day", f"CASE k2 {environments} END AS environment"
             columns = f"SELECT step, install_id, k1 AS version, {day}, {environment}, id AS latest FROM ("
-            events = sql(columns, facts.sql(engine), ") AS facts WHERE install_id IS NOT NULL")
+            events = sql(columns, facts.for_installs().sql(engine), ") AS facts WHERE install_id IS NOT NULL")
             return _last_versions(events, is_columnar=engine.is_columnar)
 
         rows = await reader.read_steps(reader.facts(Facts, filter_.period, ()), query)
-    return {(row["version"], row["step"]): int(row["installs"]) for row in rows}
+    found: tuple[Versions, Versions] = ({}, {})
+    for row in rows:
+        found[row["of_people"]][row["version"], row["step"]] = int(row["installs"])
+    return found
 
 
 def _last_versions(facts: Sql, *, is_columnar: bool = False) -> Sql:
-    """Installs by the last version that each ran in a step."""
-    person_first = "CASE WHEN environment = 0 THEN 9 ELSE environment END"
+    """Installs by the last version that each ran in a step: for all events (`of_people` 0), and for those of people (1)."""
+    person_first, of_people = (
+        "CASE WHEN environment = 0 THEN 9 ELSE environment END",
+        f"environment IN ({', '.join(map(str, map(int, PEOPLE)))})",
+    )
+    counted = (
+        "SELECT {0} AS of_people, version, step, COUNT(*) AS installs FROM ({1}) AS last WHERE version IS NOT NULL GROUP BY version, step"
+    )
     if is_columnar:
         # The order as one number of 128 bits: finding the largest number of a group is far faster in DuckDB than sorting all events.
-        order = f"CAST(day * 10 + 9 - {person_first} AS HUGEINT) * {1 << 63} + latest"
-        last = f"SELECT step, arg_max(version, {order}) AS version FROM ("
-        each = ") AS stepped WHERE version IS NOT NULL GROUP BY step, install_id"
+        last = f"arg_max(version, CAST(day * 10 + 9 - {person_first} AS HUGEINT) * {1 << 63} + latest)"
+        start = f"WITH found AS MATERIALIZED (SELECT step, {last} AS everyone, {last} FILTER ({of_people}) AS people FROM ("
+        by_install = ") AS stepped WHERE version IS NOT NULL GROUP BY step, install_id) "
+        each = [f"SELECT step, {column} AS version FROM found" for column in ("everyone", "people")]
     else:
+        start, by_install = "WITH stepped AS (SELECT * FROM (", ") AS facts WHERE version IS NOT NULL) "
         order = f"PARTITION BY step, install_id ORDER BY day DESC, {person_first}, latest DESC"
-        last = f"SELECT step, version FROM (SELECT step, version, ROW_NUMBER() OVER ({order}) AS place FROM ("
-        each = ") AS stepped WHERE version IS NOT NULL) AS placed WHERE place = 1"
-    return sql("SELECT version, step, COUNT(*) AS installs FROM (", last, facts, each, ") AS last GROUP BY version, step")
+        placed = f"SELECT step, version FROM (SELECT step, version, ROW_NUMBER() OVER ({order}) AS place FROM stepped"
+        each = [f"{placed}{where}) AS placed WHERE place = 1" for where in ("", f" WHERE {of_people}")]
+    return sql(start, facts, by_install, " UNION ALL ".join(counted.format(*pair) for pair in enumerate(each)))
 
 
 def _whole_days(filter_: Filter) -> Period:

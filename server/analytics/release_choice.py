@@ -8,7 +8,7 @@ from server.analytics.filters import Filter, to_question
 from server.analytics.sources import SUMS, activity, has_activity, sums
 from server.history import History
 from server.questions.figures import every_group
-from server.questions.question import By, Measure
+from server.questions.question import MAX_CONDITIONS, MAX_VALUES, By, Condition, Measure, Op
 from server.questions.sql import listed, read, sql
 from server.questions.versions import newest_first
 from server.storage.engine import Store
@@ -36,17 +36,8 @@ async def choose(
 
     `totals` holds each version's installs over all steps, `highest` its installs in the step with the most.
     """
-    if has_activity(filter_):
-        alone = await _alone(store, filter_, [version for version, most in highest.items() if most == 1])
-        ended = await _ended(store, filter_)
-    else:
-        question = to_question(filter_, Measure.SUCCESSES, Measure.FAILURES, Measure.INSTALLS, by=(By("version"),))
-        groups = {
-            version: counts for (version, _), counts in (await every_group(store, question, history))[0].items() if version is not None
-        }
-        alone = {version for version, counts in groups.items() if counts.get("installs_all") == 1}
-        failed = {version: (counts.get("failures_all", 0), counts.get("successes_all", 0)) for version, counts in groups.items()}
-        ended = {version: (failures, successes + failures) for version, (failures, successes) in failed.items()}
+    alone = await _alone(store, filter_, [version for version, most in highest.items() if most == 1], history)
+    ended = await _ended(store, filter_, history)
     ranked = sorted((version for version in totals if version not in alone), key=lambda version: (-totals[version], version))
     rates = _rates(ended)
     candidates = set(ranked)
@@ -56,23 +47,30 @@ async def choose(
     return [version for version in ranked if version in chosen], Rates(rates.failure, outstanding)
 
 
-async def _alone(store: Store, filter_: Filter, versions: list[str]) -> set[str]:
+async def _alone(store: Store, filter_: Filter, versions: list[str], history: History | None) -> set[str | None]:
     """The given versions that only a single install ran."""
     if not versions:
         return set()
-    query = sql(
-        "SELECT version, COUNT(DISTINCT install_id) AS installs FROM (",
-        activity(store, filter_),
-        ") AS facts WHERE version IN (",
-        listed(versions),
-        ") GROUP BY version",
-    )
-    return {row["version"] for row in await read(store, query) if row["installs"] == 1}
+    if has_activity(filter_):
+        facts = sql(activity(store, filter_), ") AS facts WHERE version IN (", listed(versions))
+        query = sql("SELECT version, COUNT(DISTINCT install_id) AS installs FROM (", facts, ") GROUP BY version")
+        return {row["version"] for row in await read(store, query) if row["installs"] == 1}
+    is_short = len(versions) <= MAX_VALUES and len(filter_.conditions) < MAX_CONDITIONS
+    chosen = filter_.only(Condition("version", Op.IS, tuple(versions))) if is_short else filter_
+    groups, _ = await every_group(store, to_question(chosen, Measure.INSTALLS, by=(By("version"),)), history)
+    return {version for (version, _), counts in groups.items() if counts.get("installs_all") == 1}
 
 
-async def _ended(store: Store, filter_: Filter) -> Ended:
-    query = sql(f"SELECT value, {SUMS} FROM (", sums(store, filter_, by="version"), ") AS facts WHERE value IS NOT NULL GROUP BY value")
-    return {row["value"]: (int(row["failures"]), int(row["successes"]) + int(row["failures"])) for row in await read(store, query)}
+async def _ended(store: Store, filter_: Filter, history: History | None) -> Ended:
+    if has_activity(filter_):
+        query = sql(f"SELECT value, {SUMS} FROM (", sums(store, filter_, by="version"), ") AS facts WHERE value IS NOT NULL GROUP BY value")
+        counted = {row["value"]: (int(row["failures"]), int(row["successes"])) for row in await read(store, query)}
+    else:
+        groups, _ = await every_group(store, to_question(filter_, Measure.SUCCESSES, Measure.FAILURES, by=(By("version"),)), history)
+        counted = {
+            key[0]: (each.get("failures_all", 0), each.get("successes_all", 0)) for key, each in groups.items() if key[0] is not None
+        }
+    return {version: (failures, successes + failures) for version, (failures, successes) in counted.items()}
 
 
 def _rates(ended: Ended) -> Rates:
