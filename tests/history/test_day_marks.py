@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 
+from server.analytics.filters import Filter
+from server.analytics.installs import new_and_returning, version_adoption
 from server.event import DAY, PEOPLE
 from server.event_id import first_id
 from server.history import DAY_MARK, UNMARKED, History, building
 from server.history.day_marks import ALONE, SEVERAL, own_days
 from server.history.manifest import Segment
+from server.questions import reader
 from server.questions.facts import Facts
 from server.questions.history_facts import HistoryFacts, read_history
 from server.questions.periods import Period, Step
@@ -61,21 +64,8 @@ async def answered(history: History, where: tuple[Condition, ...], period: Perio
     return {first + row["step"]: (int(row["installs_all"]), int(row["installs_people"])) for row in rows if row["installs_all"]}
 
 
-@pytest.fixture(autouse=True)
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "PIECE", PIECE)
-
-
-@pytest.fixture
-def recount(where: Path | str, rows_of: Any) -> Any:
-    columns = "project_id, install_id, skewed, occurred_at, environment, os, agent"
-    return lambda *chosen: counted(rows_of(where, f"SELECT {columns} FROM event JOIN context ON context.id = context_id"), *chosen)
-
-
-async def test_installs_by_day_are_those_of_a_recount(
-    history: History, fill: Any, commit: Any, make_event: Any, rng: random.Random, recount: Any
-) -> None:
-    # Several contexts for some installs and days, one for most; late events by up to 30 days; files of months, days and the tail.
+async def fill_marked(history: History, commit: Any, make_event: Any, rng: random.Random, fill: Any) -> None:
+    """Several contexts for some installs and days, one for most; late events by up to 30 days; files of months, days and the tail."""
     contexts = [make_event().context for _ in range(4)]
     usual = {install: rng.choice(contexts) for install in range(100, 160)}
 
@@ -92,6 +82,23 @@ async def test_installs_by_day_are_those_of_a_recount(
     await commit(event(rng.uniform(1, 4.9)) for _ in range(300))
     await history.build()
     await commit(event(rng.uniform(0, 0.5)) for _ in range(300))
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "PIECE", PIECE)
+
+
+@pytest.fixture
+def recount(where: Path | str, rows_of: Any) -> Any:
+    columns = "project_id, install_id, skewed, occurred_at, environment, os, agent"
+    return lambda *chosen: counted(rows_of(where, f"SELECT {columns} FROM event JOIN context ON context.id = context_id"), *chosen)
+
+
+async def test_installs_by_day_are_those_of_a_recount(
+    history: History, fill: Any, commit: Any, make_event: Any, rng: random.Random, recount: Any
+) -> None:
+    await fill_marked(history, commit, make_event, rng, fill)
     marks = await history.query(f"SELECT {DAY_MARK} AS mark, count(*) AS events FROM events GROUP BY 1", project_id=1)
     events = {row["mark"]: row["events"] for row in marks or ()}
     assert min(events[ALONE], events[SEVERAL], events[UNMARKED]) > 100
@@ -100,6 +107,19 @@ async def test_installs_by_day_are_those_of_a_recount(
     month = Period((TODAY - 60) * DAY, (TODAY - 30) * DAY)
     since = (TODAY - 50) * DAY
     assert await answered(history, (LINUX,), month, since) == recount((LINUX,), TODAY - 50, TODAY - 31)
+
+
+async def test_versions_and_new_installs_are_those_of_the_store(
+    history: History, store: Store, fill: Any, commit: Any, make_event: Any, rng: random.Random, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    await fill_marked(history, commit, make_event, rng, fill)
+    filter_ = Filter(project=1, period=PERIOD, where=(LINUX,))
+    for step in (Step.DAY, Step.WEEK):
+        versions = await version_adoption(store, filter_, step, limit=3, history=history)
+        assert versions == await version_adoption(store, filter_, step, limit=3)
+        assert sum(versions.versions[0].all) > sum(versions.versions[0].people) > 0
+        assert await new_and_returning(store, filter_, step, history) == await new_and_returning(store, filter_, step)
 
 
 async def test_installs_by_day_are_right_after_an_erasure(history: History, store: Store, fill: Any, recount: Any) -> None:
