@@ -159,7 +159,7 @@ class RequestId(str):
     __slots__ = ()
 
 
-class Incoming(msgspec.Struct, gc=False, kw_only=True):
+class Incoming(msgspec.Struct, gc=False):
     """One event as decoded by a dialect. Contains raw identifiers and never leaves `ingest`.
 
     `occurred_at` is the client's time, unchecked; None if there is none.
@@ -182,9 +182,9 @@ class Incoming(msgspec.Struct, gc=False, kw_only=True):
     context: Context = Context()
     properties: dict[str, Any] = {}
     document: str | None = None
+    weight: float = 1
     debounce: str | None = None
     visitor: str | None = None
-    weight: float = 1
 
 
 class InstallReport(msgspec.Struct, gc=False, kw_only=True):

@@ -5,8 +5,10 @@ Call `identifier` before you compare or hash a client's id, so that ingest, impo
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 MISSING = "unusable_id"  # the ledger's reason for an event that was stored without an install because of its id
 
@@ -47,6 +49,28 @@ def identifier(raw: str) -> str | None:
     if not text.strip(_ZEROS) or (len(text) <= _LONGEST_WORD and text.lower() in _WORDS):
         return None
     return text
+
+
+def are_uuids(raws: Sequence[Any]) -> bool:
+    """Return True if all ids look like UUIDs, which `identifier` returns unchanged: much faster for many ids than `is_ordinary` for each.
+
+    None, which stands for a missing id, makes it False.
+    """
+    try:
+        return (
+            set(map(len, raws)) == {_UUID_LENGTH}
+            and _EDGES.issuperset(map(_FIRST, raws))
+            and _VERSIONS.issuperset(map(_AT_VERSION, raws))
+            and _EDGES.issuperset(map(_LAST, raws))
+        )
+    except TypeError:  # None has no length
+        return False
+
+
+_UUID_LENGTH = 36
+_EDGES = frozenset(map(chr, range(ord("0"), ord("z") + 1)))
+_VERSIONS = _EDGES - frozenset("0fF")  # versions that no placeholder has
+_FIRST, _AT_VERSION, _LAST = operator.itemgetter(0), operator.itemgetter(14), operator.itemgetter(_UUID_LENGTH - 1)
 
 
 def strip_padding(raw: str) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -27,6 +29,8 @@ SKEWED = "clock_not_believed"  # the ledger's reason for an event that is stored
 CLEAN_REMEMBERED = 4_000  # clean texts of whole events that are cached
 CLEAN_LENGTH = 500  # characters; longer texts are not cached
 
+MANY = 8  # events that are converted by column
+_astuple = msgspec.structs.astuple
 _encode = msgspec.json.Encoder().encode
 _CANNOT_ENCODE = (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError)
 
@@ -101,8 +105,11 @@ class Privacy:
     ) -> list[Event]:
         """Convert all events of a request. `ids` has an entry for each event; `key` is the number of the caller's key."""
         hashes = self._hashes(project)
-        salt, known = hashes.salt, hashes.cache
         earliest, latest = received_at - BEHIND, received_at + AHEAD
+        many = len(incoming) >= MANY and not picked
+        if many and (plain := _plain_events(incoming, ids, project, hashes, earliest, latest)) is not None:
+            return plain
+        salt, known = hashes.salt, hashes.cache
         events = []
         for source, event_id in zip(incoming, ids, strict=True):
             raw_install, raw_session, raw_id, at = source.install, source.session, source.id, source.occurred_at
@@ -132,7 +139,7 @@ class Privacy:
                 note = SKEWED
             scrubbed, properties = scrub_if_needed(source, plain_install=plain_install)
             events.append(
-                Event(  # counted twice, keyword arguments may be at most 30 with the others: beyond that, Python builds a dictionary first
+                Event(  # by position: keywords take half as long again
                     event_id,
                     project,
                     scrubbed.name,
@@ -141,17 +148,17 @@ class Privacy:
                     install,
                     session,
                     scrubbed.target,
-                    outcome=scrubbed.outcome,
-                    duration_us=scrubbed.duration_us,
-                    error_type=scrubbed.error_type,
-                    error_message=scrubbed.error_message,
-                    skewed=skewed,
-                    properties=properties,
-                    picked=picked_values(scrubbed.properties, picked) if picked else (),
-                    mark=mark,
-                    viewer=viewer,
-                    note=note,
-                    former=former,
+                    scrubbed.outcome,
+                    scrubbed.duration_us,
+                    scrubbed.error_type,
+                    scrubbed.error_message,
+                    skewed,
+                    properties,
+                    picked_values(scrubbed.properties, picked) if picked else (),
+                    mark,
+                    viewer,
+                    note,
+                    former,
                 )
             )
             if source.weight != 1:
@@ -177,6 +184,33 @@ class Privacy:
         return hashes
 
 
+def _plain_events(
+    incoming: Sequence[Incoming], ids: Sequence[int], project: int, hashes: ProjectHashes, earliest: int, latest: int
+) -> list[Event] | None:
+    """Convert many events by column, in a third of the time: Python loops over a column in C.
+
+    Returns None unless each event has a plain install id, no other identifier, a time from `earliest` to `latest`, weight 1, and nothing to scrub.
+    """
+    columns = zip(*map(_astuple, incoming), strict=True)
+    names, installs, times, marks, sessions, targets, outcomes, durations, types, messages, contexts, _, documents, weights, *others = (
+        columns
+    )
+    if not (all(installs) and all(times) and earliest <= min(times) and max(times) <= latest and set(weights) == {1}):
+        return None
+    if any(column.count(None) != len(incoming) for column in (marks, sessions, *others)) or None in documents:
+        return None
+    found = hashes.plain_installs(installs)
+    if found is None:
+        return None
+    cleans = map(_CLEAN.get, zip(documents, names, contexts, targets, types, messages, strict=True))
+    for source, install, clean in zip(incoming, installs, cleans, strict=True):
+        if (clean is None or len(install) <= clean[1]) and scrub_if_needed(source, plain_install=True)[0] is not source:
+            return None
+    properties = [document or None for document in documents]
+    parts = (ids, repeat(project), names, times, contexts, found, sessions, targets, outcomes, durations, types, messages)
+    return list(map(Event, *parts, repeat(False), properties))
+
+
 def _scope(source: Incoming, raw_id: str, install: int | None, key: int | None) -> str:
     """Return the scope in which an event's id is unique: the caller's key for a request id, else the install. Empty for the project.
 
@@ -192,7 +226,7 @@ def _scope(source: Incoming, raw_id: str, install: int | None, key: int | None) 
 def scrub_if_needed(incoming: Incoming, *, plain_install: bool = False) -> tuple[Incoming, str | None]:
     """Scrub an event if it may contain personal data. Returns the event and its properties as compact JSON.
 
-    The event still holds its identifiers, which the caller drops. `plain_install`: the install id is known to be plain (`is_plain`).
+    The event still holds its identifiers, which the caller drops. `plain_install`: the install id is known to be plain (`is_plain`) and to have no space.
 
     Most events need no scrubbing: one search over all of their text detects this.
     """
@@ -203,8 +237,8 @@ def scrub_if_needed(incoming: Incoming, *, plain_install: bool = False) -> tuple
         except _CANNOT_ENCODE:
             return scrub_event(incoming)
     source = (document, incoming.name, incoming.context, incoming.target, incoming.error_type, incoming.error_message)
-    lowered = _CLEAN.get(source)
-    if lowered is None:
+    clean = _CLEAN.get(source)
+    if clean is None:
         text = _all_text(incoming, document)
         lowered = text.lower()
         # Half of an identifier may stand before a truncation mark.
@@ -215,19 +249,22 @@ def scrub_if_needed(incoming: Incoming, *, plain_install: bool = False) -> tuple
         ):
             return scrub_event(incoming)
         if len(text) <= CLEAN_LENGTH:
-            _CLEAN.keep(source, lowered)
-    elif plain_install and incoming.id is None and incoming.session is None and incoming.debounce is None:
-        # Most events; `_names_itself` without its call, which would cost a twentieth of the conversion.
-        if incoming.install.lower() in lowered:  # type: ignore[union-attr]  # it is plain
-            return scrub_event(incoming)
-    elif _names_itself(incoming, lowered, plain_install=plain_install):
+            _CLEAN.keep(source, (lowered, max(map(len, _UNBROKEN(lowered)))))
+        return incoming, document or None
+    lowered, longest = clean
+    if (  # most events
+        plain_install and incoming.id is None and incoming.session is None and incoming.debounce is None and len(incoming.install) > longest  # type: ignore[arg-type]  # it is plain, and longer than any part of the text that could hold it
+    ):
+        return incoming, document or None
+    if _names_itself(incoming, lowered, plain_install=plain_install):
         return scrub_event(incoming)
     return incoming, document or None
 
 
-# Cache of clean content, with its text in lower case: the installs of a tool send the same few things over and over. No entry contains an
-# identifier of its client.
-_CLEAN: BoundedDict[tuple[object, ...], str] = BoundedDict(CLEAN_REMEMBERED)
+# Cache of clean content, with its text in lower case and the length of the longest part of it without a space or a quotation mark: the installs of
+# a tool send the same few things over and over. No entry contains an identifier of its client.
+_CLEAN: BoundedDict[tuple[object, ...], tuple[str, int]] = BoundedDict(CLEAN_REMEMBERED)
+_UNBROKEN = re.compile(r'[^ "]+').findall
 
 
 def _suspicious(incoming: Incoming, document: str, text: str, lowered: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from server.caching import BoundedDict
 from server.identifiers import identifier
@@ -80,7 +80,7 @@ class ProjectHashes:
         return number(self._visitor(utf8(f"{day}\0{raw}")))
 
     def learn(self, raw: str, place: int) -> int | None:
-        """Return the hash of an install, and cache it at `place` if the id is plain (`is_plain`). Returns None if the id is not usable.
+        """Return the hash of an install, and cache it at `place` if the id is plain (`is_plain`) and has no space. Returns None if it is not usable.
 
         `place` is Python's hash of `salt` and the id.
         """
@@ -88,10 +88,22 @@ class ProjectHashes:
         if usable is None:
             return None
         install = self.install(usable)
-        if usable != raw or not is_plain(raw):
+        if usable != raw or " " in raw or not is_plain(raw):
             return install
         self.cache.keep(place, install)
         return install
+
+    def plain_installs(self, raws: Sequence[str]) -> list[int] | None:
+        """Return the hashes of installs. Returns None if `learn` would not cache one of them."""
+        places = list(map(hash, map(self.salt.__add__, raws)))
+        found = list(map(self.cache.get, places))
+        if not all(found):
+            for position, (raw, place) in enumerate(zip(raws, places, strict=True)):
+                if found[position] is None:
+                    found[position] = self.learn(raw, place)
+                    if place not in self.cache:
+                        return None
+        return found  # type: ignore[return-value]  # no None is left
 
     def session(self, raw: str) -> int:
         return number(self._session(utf8(raw)))

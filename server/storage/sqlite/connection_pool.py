@@ -35,9 +35,10 @@ _CACHED_STATEMENTS = 256
 # A statement with many rows releases the GIL once. `executemany` releases it for each row, and each row then waits for a busy event loop.
 # A few fixed sizes keep the number of prepared statements small.
 _CHUNKS = (256, 64, 16, 4, 1)
-# Columns that are often NULL in all of many events.
 _MANY = 64
+# Columns that are often NULL in all of many events, and others that may be NULL.
 _OFTEN_NULL = {"event": frozenset(("target_id", "duration_us", "session", "skewed", "error_type", "error_message", "weight"))}
+_MAY_BE_NULL = {"event": _OFTEN_NULL["event"] | {"install_id", "properties"}}
 # SQLite stores NaN as NULL. The sqlite3 module binds floats directly, but looks up an adapter for each None, which takes longer than the
 # rest of a row of an event.
 _NULL = float("nan")
@@ -86,7 +87,8 @@ def _insert(table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]],
     number = len(rows)
     values = list(zip(*rows, strict=True))
     unused = frozenset(place for place in _places(columns, _OFTEN_NULL[table]) if values[place].count(None) == number)
-    used = [_all_bound(column) for place, column in enumerate(values) if place not in unused]
+    may_be_null = _places(columns, _MAY_BE_NULL[table])
+    used = [_all_bound(column) if place in may_be_null else column for place, column in enumerate(values) if place not in unused]
     return _insertion(table, _without(columns, unused), number, end), list(chain.from_iterable(zip(*used, strict=True)))
 
 
