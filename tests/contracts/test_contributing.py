@@ -161,20 +161,19 @@ def _add_context_field(copy: Path) -> None:
 
 def _add_event_column(copy: Path) -> None:
     server = copy / "server"
-    native = server / "dialects" / "native.py"
-    text = native.read_text(encoding="utf-8")
-    text = text.replace(
-        "    duration_ms: Number | None = None\n", "    duration_ms: Number | None = None\n    exit_code: int | None = None\n"
-    )
-    native.write_text(text, encoding="utf-8")
-    edit(native, "target, length, error, rate,", "target, length, exit_code, error, rate,")
-    edit(native, "        document=document,\n", "        document=document,\n        exit_code=exit_code,\n")
+    plain = server / "dialects" / "parsing" / "native_events.py"
+    length = "    duration_ms: Number | None = None\n"
+    edit(plain, length, f"{length}    exit_code: int | None = None\n")
+    edit(plain, "target, length, error, rate,", "target, length, exit_code, error, rate,")
+    edit(plain, "_plain_weight(weight, rate),\n", "_plain_weight(weight, rate),\n        exit_code,\n")
+    edit(plain, "targets, lengths, errors, rates,", "targets, lengths, exit_codes, errors, rates,")
+    edit(plain, "map(_plain_weight, weights, rates),\n", "map(_plain_weight, weights, rates),\n        exit_codes,\n")
     weight = "        weight=_weight(payload, ignored, prefix),\n"
-    edit(native, weight, f"{weight}        exit_code=payload.exit_code,\n")
+    edit(server / "dialects" / "native.py", weight, f"{weight}        exit_code=payload.exit_code,\n")
     edit(
         server / "event.py",
-        "    visitor: str | None = None\n    weight: float = 1\n",
-        "    visitor: str | None = None\n    weight: float = 1\n    exit_code: int | None = None\n",
+        "    document: str | None = None\n    weight: float = 1\n",
+        "    document: str | None = None\n    weight: float = 1\n    exit_code: int | None = None\n",
     )
     edit(
         server / "event.py",
@@ -183,8 +182,8 @@ def _add_event_column(copy: Path) -> None:
     )
     edit(
         server / "ingest" / "privacy" / "conversion.py",
-        "                    former=former,\n",
-        "                    former=former,\n                    exit_code=scrubbed.exit_code,\n",
+        "                    former,\n",
+        "                    former,\n                    exit_code=scrubbed.exit_code,\n",
     )
     storage = server / "storage"
     edit(storage / "statements.py", '"properties", "weight",\n', '"properties", "weight", "exit_code",\n')
@@ -307,9 +306,11 @@ def test_a_context_field_is_a_declaration_and_a_migration(new_server: Callable[.
 def test_a_column_of_events_is_sent_stored_asked_exported_and_imported(new_server: Callable[..., Any], tmp_path: Path) -> None:
     server = new_server().start()
     assert server.client.post("/v1/events", json={"name": "build", "exit_code": 3}).status_code == 202
-    assert server.client.post("/v1/events", json={"events": [{"name": "test", "exit_code": 127}, {"name": "lint"}]}).status_code == 202
+    ids = [{"installation_id": f"{number:08x}-3b7d-4bad-9bdd-2b0d7b3dcb6d"} for number in range(10)]
+    batch = [{"name": "test", "exit_code": 127, **ids[0]}, *({"name": "lint", **install} for install in ids[1:])]
+    assert server.client.post("/v1/events", json={"events": batch}).status_code == 202
     exported = server.footfall("export", "events", "--format", "jsonl").stdout.splitlines()
-    assert [json.loads(line)["exit_code"] for line in exported] == [3, 127, None]
+    assert [json.loads(line)["exit_code"] for line in exported] == [3, 127, *[None] * 9]
     question = ("ask", "default", "--by", "name", "--where", "exit_code>2", "--format", "csv")
     assert server.footfall("job", "build_history").returncode == 0
     answer = server.footfall(*question)
