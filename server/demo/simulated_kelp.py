@@ -161,8 +161,8 @@ def _single(event: dict[str, Any], at: int, install: Install) -> Call:
 def _mishaps(calls: list[Call], install: Install, room: int, story: Story) -> list[Call]:
     """Add mishaps: a lost response causes a resend, a nightly omits a field, a user opts out of tracking."""
     last = calls[-1]
-    if install.kind == "development" and room > 0 and story.every("nightly", 4):
-        wrong = {"name": "build", "timestamp": iso(last.at), "duration_ms": -1, "version": scenario.NIGHTLY}
+    if install.kind == "development" and room > 0 and story.every("nightly", 3):
+        wrong = {"timestamp": iso(last.at), "version": scenario.NIGHTLY}  # the name is missing
         return [*calls, last._replace(at=last.at + 900, body=encode(wrong), events=1)]
     if last.events <= room and story.every("retry", 40):
         return [*calls, last._replace(at=last.at + 3 * SECOND)]
