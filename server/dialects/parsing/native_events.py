@@ -125,7 +125,7 @@ def prepared(body: bytes, request: Request) -> Decoded | None:
     try:
         ids = _ids([payload.id for payload in items], header_id(request), many=many)
         events = list(map(_plain_event, items, ids)) if columns is None else _plain_events(columns, ids)
-    except (NotPlain, Invalid, TypeError):  # the ordinary path names the error
+    except (NotPlain, Invalid):  # the ordinary path names the error
         return None
     return Decoded(events=events, batch=many)
 
@@ -139,16 +139,14 @@ def _ids(own: Sequence[str | None], of_request: RequestId | None, *, many: bool)
 
 
 def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
-    """Convert a plain event. Raises NotPlain if a part of it is not plain, and TypeError for a list or an object, which is not hashable."""
+    """Convert a plain event. Raises NotPlain or Invalid if a part of it is not plain."""
     name, install, properties, at, _, session, target, length, error, rate, weight, *common = _astuple(payload)
     if install and not is_ordinary(install) and identifier(install) is None:
         raise NotPlain
     occurred_at = None
     if at is not None and (occurred_at := moment(at)) is None:
         raise NotPlain
-    raw = bytes(properties)
-    read = _alike if len(raw) <= REMEMBERED_LENGTH else _alike.__wrapped__
-    context, properties, document, outcome = read(raw, tuple(common))
+    context, properties, document, outcome = _read(bytes(properties), tuple(common))
     return Incoming(  # by position: keywords take half as long again
         name,
         install or None,
@@ -179,8 +177,11 @@ def _plain_events(columns: list[tuple[Any, ...]], ids: Iterable[str | None]) -> 
     if moments.count(None) != times.count(None):
         raise NotPlain
     raws = list(map(bytes, properties))
-    read = _alike if max(map(len, raws)) <= REMEMBERED_LENGTH else _alike.__wrapped__
-    contexts, properties, documents, outcomes = zip(*map(read, raws, zip(*common, strict=True)), strict=True)
+    read = _alike if max(map(len, raws)) <= REMEMBERED_LENGTH else _read
+    try:
+        contexts, properties, documents, outcomes = zip(*map(read, raws, zip(*common, strict=True)), strict=True)
+    except TypeError:  # a list or an object, which is not hashable
+        raise NotPlain from None
     parts = (
         names,
         installs if all(installs) else _each(installs, str),
@@ -240,6 +241,14 @@ def target_of(payload: Target) -> tuple[str, str] | None:
     if is_blank(payload.type) or is_blank(payload.id):
         return None
     return cut(payload.type, MAX_TARGET), cut(payload.id, MAX_TARGET)
+
+
+def _read(raw: bytes, common: tuple[Any, ...]) -> Alike:
+    """Return the common part of an event like `_alike`, and cache it unless the properties are long."""
+    try:
+        return (_alike if len(raw) <= REMEMBERED_LENGTH else _alike.__wrapped__)(raw, common)
+    except TypeError:  # a list or an object, which is not hashable
+        raise NotPlain from None
 
 
 @lru_cache(maxsize=REMEMBERED)
