@@ -1,15 +1,15 @@
 """Marks of events, by which installs are counted by day without grouping their events.
 
-An install usually has all its events of a day in one context. Whether it counts under conditions on the context is then known from one of
-them, which can be counted without looking at the install:
+An install usually has all its events of a day in one context. One of these events then shows whether the install meets conditions on the context,
+and counting such events counts installs:
 
 - `ALONE`: the first event of an install that had only one context on the day.
-- `REPEATED`: its other events; also those of clients with a wrong clock, which count for no install.
-- `SEVERAL`: the events of an install that had several contexts on the day.
-- `UNMARKED`: the install may have other events on the day, in another file.
+- `REPEATED`: an event that adds no install: a later event of such an install, one without an install, or one of a client with a wrong clock.
+- `SEVERAL`: an event of an install that had several contexts on the day.
+- `UNMARKED`: an event whose install may have other events on the day, in another file.
 
-The others are used only for days that begin while the events of the file arrive, so that each day has them in one file alone. Late events, events that
-are in no merged file yet, and the tail are unmarked. A file has its events in the order of these marks, so that questions about some read no others.
+A file marks only the days that begin within its range of ids, so only one file marks a day. Late events, events in files that were not merged, and
+the tail are unmarked. A file is sorted by these marks, so that a query that needs only some of them skips the others.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ REPEATED, ALONE, SEVERAL = range(3)
 
 
 def marked(select: str, files: str, segment: Segment) -> str:
-    """Return a query of the rows of `select` with their marks, in the order ALONE, others that count, REPEATED.
+    """Return a query for the rows of `select` with their marks: first ALONE, then the others that count, then REPEATED.
 
-    `files` is a relation with the same events. The segment has their range of ids.
+    `files` is a relation with the same events; `segment` has their range of ids.
     """
     first, last = own_days(segment)
     day = f"occurred_at // {DAY}"
-    # The hash of a context has 64 bits, as the hash of an install.
+    # The hash of a context has 64 bits, like the hash of an install.
     context = f"hash({', '.join(CONTEXT_COLUMNS)})"
     days = f"SELECT min(id) AS id, install_id, project_id, {day} AS day, min({context}) = max({context}) AS is_alone FROM {files}"
     days += " WHERE install_id IS NOT NULL AND skewed IS NULL GROUP BY install_id, project_id, day"

@@ -16,7 +16,7 @@ from server.event import Decoded, Outcomes, Receipt, Request
 from server.problems import Problem
 from tests.dialects.conftest import BODIES, RECEIVED_AT
 
-DIALECTS = (sonicjs, native)  # in the order in which they are asked
+DIALECTS = (sonicjs, native)  # in the order in which they may claim a body
 
 _UUID = "6f1c1b0e-3b7d-4bad-9bdd-2b0d7b3dcb6d"
 _NATIVE: dict[str, Any] = {"name": "build", "installation_id": _UUID}
@@ -29,7 +29,7 @@ def request_for(document: Any = None) -> Request:
     )
 
 
-def shortly(body: bytes) -> tuple[Any, Decoded] | None:
+def in_one_pass(body: bytes) -> tuple[Any, Decoded] | None:
     """Return the dialect that reads a body in one pass, and its result."""
     for dialect in DIALECTS:
         (prepared,) = {path.prepared for path in dialect.PATHS if path.prepared is not None}
@@ -39,14 +39,14 @@ def shortly(body: bytes) -> tuple[Any, Decoded] | None:
     return None
 
 
-def at_length(body: bytes) -> tuple[Any, Decoded]:
+def on_ordinary_path(body: bytes) -> tuple[Any, Decoded]:
     """Decode a body on the ordinary path. Raises Problem."""
     request = request_for(load(body))
     dialect = next(dialect for dialect in DIALECTS if dialect.claims(request))
     return dialect, dialect.decode(request)
 
 
-def told(dialect: Any, decoded: Decoded) -> tuple[Any, ...]:
+def result_of(dialect: Any, decoded: Decoded) -> tuple[Any, ...]:
     """Return everything that the rest of ingest receives, and the response."""
     for event in decoded.events:
         assert event.document in (None, msgspec.json.encode(event.properties).decode() if event.properties else "")
@@ -57,7 +57,7 @@ def told(dialect: Any, decoded: Decoded) -> tuple[Any, ...]:
 
 
 def among_others(body: bytes) -> bytes | None:
-    """Return a batch in which a native event is one of many, which are converted by column."""
+    """Return a batch that contains a native event, long enough to be converted by column. None for other bodies."""
     if not body.startswith(b'{"name"'):
         return None
     return b'{"events":[' + b",".join([*[_ORDINARY] * 5, body, *[_ORDINARY] * 5]) + b"]}"
@@ -66,15 +66,15 @@ def among_others(body: bytes) -> bytes | None:
 _ORDINARY = json.dumps({**_NATIVE, "timestamp": "2026-02-16T11:00:00Z"}, separators=(",", ":")).encode()
 
 
-def same_on_both_ways(body: bytes) -> bool:
-    """Check that both paths give the same result. Returns True if the one-pass parser accepts the body."""
-    found = shortly(body)
+def is_same_on_both_paths(body: bytes) -> bool:
+    """Check that both paths give the same result. Return True if the one-pass parser accepts the body."""
+    found = in_one_pass(body)
     if found is not None:
-        assert told(*found) == told(*at_length(body))
+        assert result_of(*found) == result_of(*on_ordinary_path(body))
         if (batch := among_others(body)) is not None:
-            in_batch = shortly(batch)
+            in_batch = in_one_pass(batch)
             assert in_batch is not None
-            assert told(*in_batch) == told(*at_length(batch))
+            assert result_of(*in_batch) == result_of(*on_ordinary_path(batch))
     return found is not None
 
 
@@ -110,14 +110,14 @@ PLAIN = [
 @pytest.mark.parametrize("twice", [False, True])
 def test_the_usual_bodies_of_clients_take_the_fast_path(document: Any, separators: tuple[str, str], twice: bool) -> None:
     body = json.dumps(document, separators=separators, ensure_ascii=False).encode()
-    assert same_on_both_ways(body)
-    if twice:  # what was read once is remembered
-        assert same_on_both_ways(body)
+    assert is_same_on_both_paths(body)
+    if twice:  # the second time, its parts are cached
+        assert is_same_on_both_paths(body)
 
 
 @pytest.mark.parametrize("file", sorted(BODIES.glob("*.json")), ids=lambda file: file.stem)
 def test_bodies_of_real_clients_give_the_same_result_on_both_paths(file: Any) -> None:
-    same_on_both_ways(file.read_bytes())
+    is_same_on_both_paths(file.read_bytes())
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_bodies_of_real_clients_give_the_same_result_on_both_paths(file: Any) ->
         b'{"name":"a","installation_id":"x","properties":{"a":1,"a":2}}',
         b'{"name":"a","installation_id":"x","properties":{"a":1},"properties":{"a":2}}',
         b'{"name":"a","name":"\\u003a","installation_id":"x"}',
-        # As long as what is left of it, because a number grows to 1000000000.0.
+        # Encoding turns 1e9 into 1000000000.0: the text stays as long although a key was lost.
         b'{"name":"a","installation_id":"x","os":"a","os":"a","duration_ms":1e9}',
         b'{"name":"a","installation_id":"x","os":"a","os":"a","weight":1e9}',
         b'{"name":"a","installation_id":"x","os":"a","os":"a","sample_rate":1e9}',
@@ -155,11 +155,11 @@ def test_bodies_of_real_clients_give_the_same_result_on_both_paths(file: Any) ->
     ],
 )
 def test_invalid_bodies_take_the_ordinary_path_which_names_the_error(body: bytes) -> None:
-    assert shortly(body) is None
+    assert in_one_pass(body) is None
     if (batch := among_others(body)) is not None:
-        assert shortly(batch) is None
+        assert in_one_pass(batch) is None
     try:
-        _, decoded = at_length(body)
+        _, decoded = on_ordinary_path(body)
     except Problem:
         return
     assert decoded.rejected
@@ -180,10 +180,10 @@ def test_invalid_bodies_take_the_ordinary_path_which_names_the_error(body: bytes
 )
 def test_unknown_values_take_the_ordinary_path_and_are_ignored_there(document: Any, ignored: str) -> None:
     body = json.dumps(document, separators=(",", ":")).encode()
-    assert shortly(body) is None
+    assert in_one_pass(body) is None
     if (batch := among_others(body)) is not None:
-        assert shortly(batch) is None
-    _, decoded = at_length(body)
+        assert in_one_pass(batch) is None
+    _, decoded = on_ordinary_path(body)
     assert (decoded.rejected, decoded.ignored) == ([], [ignored])
 
 
@@ -203,7 +203,7 @@ def test_unknown_values_take_the_ordinary_path_and_are_ignored_there(document: A
     ],
 )
 def test_unusual_bodies_take_the_ordinary_path(document: Any) -> None:
-    assert shortly(json.dumps(document).encode()) is None
+    assert in_one_pass(json.dumps(document).encode()) is None
 
 
 _short = st.text(max_size=12)
@@ -240,4 +240,4 @@ _bodies = st.one_of(_native, _sonicjs, st.lists(_native, max_size=4), st.lists(_
 @given(_bodies, st.booleans())
 def test_any_body_gives_the_same_result_on_both_paths(document: Any, ascii_only: bool) -> None:
     body = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
-    same_on_both_ways(body)
+    is_same_on_both_paths(body)

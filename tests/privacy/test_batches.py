@@ -55,7 +55,7 @@ ODD: dict[str, dict[str, Any]] = {
     "no properties": {"properties": {}, "document": ""},
     "a time in the future": {"occurred_at": NOW + DAY},
     "a time in the past": {"occurred_at": NOW - 60 * DAY},
-    "the last believed time": {"occurred_at": NOW + 5 * MINUTE},
+    "the latest accepted time": {"occurred_at": NOW + 5 * MINUTE},
     "no time": {"occurred_at": None},
     "the first time": {"occurred_at": 0},
     "a weight": {"weight": 2.5, "duration_us": 1_000},
@@ -83,7 +83,7 @@ def test_ordinary_events_are_converted_by_column():
 
 
 @pytest.mark.parametrize("changes", ODD.values(), ids=ODD)
-def test_an_odd_event_among_ordinary_ones_is_converted_as_by_itself(changes):
+def test_an_odd_event_among_ordinary_ones_is_converted_as_if_alone(changes):
     events = [ordinary(number, **(changes if number == 7 else {})) for number in range(12)]
     privacy = Privacy(b"secret")
     assert at_once(events, privacy=privacy) == one_by_one(events)
@@ -114,7 +114,7 @@ def test_no_identifier_stays_in_a_batch():
 
 
 @pytest.mark.parametrize("what", [name for name in ODD if name.startswith(("its install in", "an install with spaces"))])
-def test_a_text_that_is_clean_from_others_is_hidden_where_it_names_the_client(what):
+def test_a_text_that_is_clean_for_other_clients_is_scrubbed_for_the_client_that_it_names(what):
     changes = dict(ODD[what])
     raw = changes.pop("install")
     privacy = Privacy(b"secret")

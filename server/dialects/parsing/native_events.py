@@ -96,7 +96,7 @@ class EventBatch(msgspec.Struct):
 
 OUTCOMES = {None: Outcome.NONE, "": Outcome.NONE, "success": Outcome.SUCCESS, "failure": Outcome.FAILURE}
 _one, _batch, _array = Prepared(Event), Prepared(EventBatch), Prepared(list[Event])
-_MANY = 8  # events that are converted by column
+_MANY = 8  # the smallest number of events that is converted by column
 _MAY_BE_FLOAT = tuple(
     place
     for place, name in enumerate(Event.__struct_fields__)
@@ -131,7 +131,7 @@ def prepared(body: bytes, request: Request) -> Decoded | None:
 
 
 def _ids(own: Sequence[str | None], of_request: RequestId | None, *, many: bool) -> Iterable[str | None]:
-    """Return the ids of events: their own, or one that follows from the request's."""
+    """Return the ids of events: their own, else one derived from the request's id."""
     if of_request is None and _is_unused(own):
         return repeat(None, len(own))
     others = [of_request and (RequestId(f"{of_request}:{place}") if many else of_request) for place in range(len(own))]
@@ -147,7 +147,7 @@ def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
     if at is not None and (occurred_at := moment(at)) is None:
         raise NotPlain
     context, properties, document, outcome = _read(bytes(properties), tuple(common))
-    return Incoming(  # by position: keywords take half as long again
+    return Incoming(  # positional: keywords take 1.5 times as long
         name,
         install or None,
         occurred_at,
@@ -166,10 +166,7 @@ def _plain_event(payload: Any, raw_id: str | None) -> Incoming:
 
 
 def _plain_events(columns: list[tuple[Any, ...]], ids: Iterable[str | None]) -> list[Incoming]:
-    """Convert the fields of many plain events, like `_plain_event`, in half the time: Python loops over a column in C.
-
-    Raises the same errors.
-    """
+    """Convert many plain events by column, in half the time of `_plain_event`: a loop over a column runs in C. Raises the same errors."""
     names, installs, properties, times, _, sessions, targets, lengths, errors, rates, weights, *common = columns
     if not are_uuids(installs) and any(install and identifier(install) is None for install in installs):
         raise NotPlain

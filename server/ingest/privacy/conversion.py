@@ -26,10 +26,10 @@ MESSAGE_READ = 4_000  # characters of an error message that are scrubbed
 MESSAGE_KEPT = 1_000
 TYPE_KEPT = 200
 SKEWED = "clock_not_believed"  # the ledger's reason for an event that is stored with its time of arrival, and not counted for its install
-CLEAN_REMEMBERED = 4_000  # clean texts of whole events that are cached
+CLEAN_REMEMBERED = 4_000  # events without personal data whose text is cached
 CLEAN_LENGTH = 500  # characters; longer texts are not cached
 
-MANY = 8  # events that are converted by column
+MANY = 8  # the smallest number of events that is converted by column
 _astuple = msgspec.structs.astuple
 _encode = msgspec.json.Encoder().encode
 _CANNOT_ENCODE = (UnicodeEncodeError, TypeError, ValueError, OverflowError, RecursionError)
@@ -42,7 +42,7 @@ class Privacy:
     """
 
     former_marks_until = 0
-    """The time (epoch ms) until which the store may hold marks in the former format, where ids were unique in the project; see `Event.former`."""
+    """The time (epoch ms) until which the store may hold marks of the former format, in which ids were unique per project; see `Event.former`."""
 
     def __init__(self, secret: bytes) -> None:
         if not secret:
@@ -115,12 +115,12 @@ class Privacy:
             raw_install, raw_session, raw_id, at = source.install, source.session, source.id, source.occurred_at
             install, note, plain_install = None, "", False
             if raw_install is not None:
-                place = hash(salt + raw_install)
-                install = known.get(place)
+                cache_key = hash(salt + raw_install)
+                install = known.get(cache_key)
                 if install is None:
-                    install = hashes.learn(raw_install, place)
+                    install = hashes.learn(raw_install, cache_key)
                     note = MISSING if install is None else ""
-                    plain_install = place in known
+                    plain_install = cache_key in known
                 else:
                     plain_install = True
             elif source.visitor is not None:
@@ -139,7 +139,7 @@ class Privacy:
                 note = SKEWED
             scrubbed, properties = scrub_if_needed(source, plain_install=plain_install)
             events.append(
-                Event(  # by position: keywords take half as long again
+                Event(  # positional: keywords take 1.5 times as long
                     event_id,
                     project,
                     scrubbed.name,
@@ -187,7 +187,7 @@ class Privacy:
 def _plain_events(
     incoming: Sequence[Incoming], ids: Sequence[int], project: int, hashes: ProjectHashes, earliest: int, latest: int
 ) -> list[Event] | None:
-    """Convert many events by column, in a third of the time: Python loops over a column in C.
+    """Convert many events by column, in a third of the time: a loop over a column runs in C.
 
     Returns None unless each event has a plain install id, no other identifier, a time from `earliest` to `latest`, weight 1, and nothing to scrub.
     """
@@ -261,8 +261,8 @@ def scrub_if_needed(incoming: Incoming, *, plain_install: bool = False) -> tuple
     return incoming, document or None
 
 
-# Cache of clean content, with its text in lower case and the length of the longest part of it without a space or a quotation mark: the installs of
-# a tool send the same few things over and over. No entry contains an identifier of its client.
+# Cache of events without personal data: their text in lower case, and the length of its longest part without a space or a quotation mark. The
+# installs of a tool repeatedly send the same few events. No entry contains an identifier of its client.
 _CLEAN: BoundedDict[tuple[object, ...], tuple[str, int]] = BoundedDict(CLEAN_REMEMBERED)
 _UNBROKEN = re.compile(r'[^ "]+').findall
 

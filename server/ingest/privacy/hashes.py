@@ -16,14 +16,14 @@ from server.scrubbing.traces import is_plain
 
 _BLOCK = 64  # block size of SHA-256, in bytes
 _INNER = bytes(byte ^ 0x36 for byte in range(256))
-REMEMBERED = 32_768  # installs of all projects together; about 6 MiB
 _OUTER = bytes(byte ^ 0x5C for byte in range(256))
+REMEMBERED = 32_768  # cached installs of all projects together; about 6 MiB
 
 
 def make_hmac(key: bytes, prefix: bytes = b"") -> Callable[[bytes], bytes]:
-    """Return a function for HMAC-SHA256 (RFC 2104) of `prefix + message`, 32 bytes, which computes the work for key and prefix once.
+    """Return a function that computes the HMAC-SHA256 (RFC 2104) of `prefix + message`, 32 bytes. Key and prefix are hashed only once.
 
-    Equal to `hmac.digest(key, prefix + message, "sha256")` and about twice as fast: OpenSSL 3 looks up the algorithm on every call.
+    Equal to `hmac.digest(key, prefix + message, "sha256")`, and about twice as fast: OpenSSL 3 looks up the algorithm on every call.
     """
     block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
     inner = hashlib.sha256(block.translate(_INNER) + prefix)
@@ -53,9 +53,9 @@ def utf8(text: str) -> bytes:
 
 
 class ProjectHashes:
-    """The hash functions of one project. A prefix per kind keeps them apart: one text hashes differently as an install and as a session.
+    """The hash functions of one project. Each kind has its own prefix, so a text has different hashes as an install and as a session.
 
-    Ids are given as `server.identifiers` returns them.
+    Pass ids as `server.identifiers` returns them.
     """
 
     __slots__ = ("_install", "_mark", "_mark_within", "_session", "_viewer", "_visitor", "cache", "salt")
@@ -79,10 +79,10 @@ class ProjectHashes:
         """Hash a visitor without an install id, for one day (days since 1970). No id that a client sends has this hash."""
         return number(self._visitor(utf8(f"{day}\0{raw}")))
 
-    def learn(self, raw: str, place: int) -> int | None:
-        """Return the hash of an install, and cache it at `place` if the id is plain (`is_plain`) and has no space. Returns None if it is not usable.
+    def learn(self, raw: str, cache_key: int) -> int | None:
+        """Return the hash of an install, and cache it if the id is plain (`is_plain`) and has no space. Returns None for an unusable id.
 
-        `place` is Python's hash of `salt` and the id.
+        `cache_key` is Python's hash of `salt` and the id.
         """
         usable = identifier(raw)
         if usable is None:
@@ -90,18 +90,18 @@ class ProjectHashes:
         install = self.install(usable)
         if usable != raw or " " in raw or not is_plain(raw):
             return install
-        self.cache.keep(place, install)
+        self.cache.keep(cache_key, install)
         return install
 
     def plain_installs(self, raws: Sequence[str]) -> list[int] | None:
         """Return the hashes of installs. Returns None if `learn` would not cache one of them."""
-        places = list(map(hash, map(self.salt.__add__, raws)))
-        found = list(map(self.cache.get, places))
+        cache_keys = list(map(hash, map(self.salt.__add__, raws)))
+        found = list(map(self.cache.get, cache_keys))
         if not all(found):
-            for position, (raw, place) in enumerate(zip(raws, places, strict=True)):
+            for position, (raw, cache_key) in enumerate(zip(raws, cache_keys, strict=True)):
                 if found[position] is None:
-                    found[position] = self.learn(raw, place)
-                    if place not in self.cache:
+                    found[position] = self.learn(raw, cache_key)
+                    if cache_key not in self.cache:
                         return None
         return found  # type: ignore[return-value]  # no None is left
 
