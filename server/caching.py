@@ -116,7 +116,7 @@ class SingleFlightCache(Generic[K, V]):
         return value if value is not None else await asyncio.shield(self._flights.start(key, lambda: self._fill(key, make)))
 
     async def _fill(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        value = self.get(key)  # another computation may have ended while this one waited for its place
+        value = self.get(key)  # another computation may have ended while this one waited for its turn
         if value is None:
             value = await make()
             self.keep(key, value)

@@ -38,7 +38,7 @@ _WORDS = frozenset(
 _LONGEST_WORD = max(map(len, _WORDS))
 is_ordinary: Callable[[str], object] = re.compile(r"[0-z].{13}[^-0{}fF].{4,}[0-z]", re.DOTALL).fullmatch
 """Match an id that `identifier` returns unchanged, as nearly all ids are: one without padding, of at least 20 characters, with a character that no
-placeholder of this length contains in the place of a UUID's version."""
+placeholder of this length contains at the position of a UUID's version."""
 
 
 def identifier(raw: str) -> str | None:

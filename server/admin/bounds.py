@@ -28,7 +28,7 @@ MAX_VISITS = 1_200  # fields and fragments, counted wherever they are spread
 DEEPEST = 10
 DEEPEST_FRAGMENTS = 20
 MAX_ALIASES = 40
-MAX_REPEATED = 200  # pairs of fields with the same name at the same place
+MAX_REPEATED = 200  # pairs of fields with the same name at the same position
 MAX_COST = 10_000
 
 # Cost of a field that queries the store, in plain fields. Fields of a list cost as much as they do in each of its rows.
@@ -50,7 +50,7 @@ class LimitExceeded(Exception):
 
 
 class _Fields(dict[str, "_Fields"]):
-    """The fields at one place by response name, merged as in the response."""
+    """The fields at one position by response name, merged as in the response."""
 
     times = 0
 
@@ -65,7 +65,7 @@ def refusal(document: DocumentNode) -> GraphQLError | None:
 
 
 class _Place(NamedTuple):
-    """A position of the walk: its depth, the fragments around it, the fields beside it, and whether it is below `__schema`."""
+    """A position in the document: its depth, the fragments around it, the fields beside it, and whether it is below `__schema`."""
 
     depth: int
     inside: tuple[str, ...]

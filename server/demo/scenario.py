@@ -113,7 +113,7 @@ BAD_ERROR = ("ConfigError", "workspaces.packages must be an array (in ~/projects
 BAD_SHARE = 0.7
 
 # What other releases change: builds of 2.9.0 are faster, and no longer compile a native module on Windows on ARM, where no binary of it
-# exists; but its deployments want a new login.
+# exists; but its deployments require a new login.
 FAST_VERSION = ("2.9.0", 0.55)  # the version, and the factor on the duration of its builds
 LOGIN_VERSION = ("2.9.0", 0.2)  # the version, and the failure rate of its deployments
 NATIVE_ERROR = ("NativeModuleError", "No binary of sharp for win32-arm64 and Node.js 18.20; node-gyp rebuild failed", "dependencies")

@@ -44,7 +44,7 @@ _BYTE = re.compile(r"\(byte (\d+)\)")
 def load(body: bytes) -> Any:
     """Parse a body.
 
-    Raises `Malformed` for invalid JSON or UTF-8, and `Invalid` with status 400, naming the place, for the first fault that `read` returns.
+    Raises `Malformed` for invalid JSON or UTF-8, and `Invalid` with status 400, naming the path, for the first fault that `read` returns.
     """
     document, faults = read(body)
     if faults:

@@ -63,7 +63,7 @@ def _json(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return read(body)[0]  # accepts lone surrogates, and names the place of an error
+        return read(body)[0]  # accepts lone surrogates, and names the position of an error
 
 
 def _is_protobuf(request: Request) -> bool:

@@ -28,7 +28,7 @@ def postgres(settings: Settings) -> Iterator[Finding]:
     try:
         connection = connect(settings.database_url)
     except psycopg.Error as error:
-        what = f"the PostgreSQL of FOOTFALL_DATABASE_URL cannot be reached: {_said(error)}"
+        what = f"the PostgreSQL of FOOTFALL_DATABASE_URL cannot be reached: {_error_kind(error)}"
         yield Finding(
             "problem", what, "check that it runs, that this machine may connect to it, and that user, password and database are correct"
         )
@@ -131,7 +131,7 @@ def _timed(work: Any) -> float:
     return min(took)
 
 
-def _said(error: psycopg.Error) -> str:
+def _error_kind(error: psycopg.Error) -> str:
     """The kind of an error: its text may contain the address."""
     text = str(error)
     kinds = {

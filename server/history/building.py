@@ -37,8 +37,8 @@ from server.tasks import run_in_thread
 log = logs.get(__name__)
 
 PIECE = 100_000  # events that one step reads from the store
-_MARKING = 100  # bytes of memory for each event of files that are merged, which takes the marks
-SMALL = 20_000  # events that are merged with any neighbour
+_MARKING = 100  # bytes of memory for each event of a merge, to compute the marks
+SMALL = 20_000  # events; smaller files are merged with any neighbour
 _PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)"  # rows; a group is in memory while it is written
 _BOUNDS = "SELECT min(id), max(id) FROM event WHERE id >= {} AND id < {}"
 

@@ -55,7 +55,9 @@ class Database:
                 folder = literal(str(self._folder))
                 self._opened.execute(f"SET allowed_directories = [{folder}]")
                 self._opened.execute("SET enable_external_access = false")
-                self._opened.execute("SET GLOBAL parquet_metadata_cache = true")  # 15 ms for each question over a year, for 3 MB of memory
+                self._opened.execute(
+                    "SET GLOBAL parquet_metadata_cache = true"
+                )  # saves 15 ms of each question over a year, for 3 MB of memory
                 # Estimates of few rows are often wrong, and a loop over many takes minutes.
                 self._opened.execute("SET GLOBAL asof_loop_join_threshold = 0")
                 self._opened.execute("SET lock_configuration = true")

@@ -38,7 +38,7 @@ COLUMNS = (
     Column("weight", "USMALLINT", "event.weight"),
 )
 
-# Rows travel to DuckDB as lines of JSON, in which short keys make a third of the size.
+# Rows travel to DuckDB as lines of JSON, which short keys make smaller.
 KEYS = tuple(f"c{place}" for place in range(len(COLUMNS)))
 DAY_MARK = "day_mark"
 UNMARKED = 3  # see `day_marks`

@@ -18,7 +18,7 @@ from server.tasks import run_in_thread
 
 PAGE = 2_000  # rows that one query reads
 _SHORT = 1 << 20  # bytes
-_SAMPLED = 20  # of so many events, one is in the sample
+_SAMPLED = 20  # one in this many events is in the sample
 
 Read = Callable[..., Awaitable[list[tuple[Any, ...]]]]
 

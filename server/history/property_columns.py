@@ -19,7 +19,7 @@ from server.history.event_columns import NAMES
 
 MOST = 24  # properties of a segment
 SAMPLE = 5_000  # events of a segment whose properties are counted
-MIN_SHARE = 0.02  # of the sample, from which a property that no project counts by has columns
+MIN_SHARE = 0.02  # of the sample: properties that no project counts by need this share to have columns
 
 _TEXT = f"CASE WHEN json_type({{0}}) IN ('VARCHAR', 'BIGINT', 'UBIGINT', 'DOUBLE', 'BOOLEAN') THEN substr({{0}} ->> '$', 1, {MAX_PROPERTY_TEXT}) END"
 _NUMBER = "CASE WHEN json_type({0}) IN ('BIGINT', 'UBIGINT', 'DOUBLE') THEN CAST({0} ->> '$' AS DOUBLE) END"

@@ -27,7 +27,7 @@ from server.storage.engine import Store
 
 MAX_STEPS = 104
 MAX_FIGURES = 100_000
-MAX_LISTED = 300_000  # installs whose first day is handed to the history
+MAX_LISTED = 300_000  # installs whose first day is passed to the history
 _OWNED = "install_id IS NOT NULL"
 _SIZE = -1  # the step of a row that counts a whole cohort
 

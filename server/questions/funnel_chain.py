@@ -17,7 +17,7 @@ from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
 
 WHOLE = -2  # the place of all groups together
-_UNIT = 10  # steps that a moment can tell apart; at most so many steps has a funnel
+_UNIT = 10  # the maximum number of steps: a moment holds a time and the number of a step
 _AUDIENCES = {"all": "", "people": " AND people = 1"}
 
 

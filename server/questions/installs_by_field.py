@@ -24,7 +24,7 @@ from server.questions.sql_engines import SqlEngine, sql_of
 from server.storage.engine import Store
 from server.tasks import run_in_thread
 
-MAX_STORED = 1_000_000  # events that are read from the store, where the history has no answer: some two seconds of one core
+MAX_STORED = 1_000_000  # events that are read from the store if the history has no answer: about two seconds of one core
 
 _COUNTED = " AND event.install_id IS NOT NULL AND event.skewed IS NULL"
 _SUMS = ("events", "successes", "failures")

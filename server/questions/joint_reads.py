@@ -26,7 +26,7 @@ from server.questions.question import Condition, Question
 from server.questions.sql import Sql, sql
 from server.questions.sql_engines import DuckDbSql, SqlEngine
 
-WAIT = 0.2  # seconds at most, until reads that were announced arrive
+WAIT = 0.2  # seconds; the longest wait for announced reads
 
 Query = Callable[[Facts, SqlEngine], Sql]
 Joint = tuple[str, ...] | None  # `columns` of `JointReads.read`; None for a read that runs alone

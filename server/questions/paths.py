@@ -152,7 +152,7 @@ async def paths(store: Store, report: Paths, *, history: History | None = None) 
 
 
 async def _groups(reader: Reader, report: Paths, chosen: Facts) -> tuple[list[Keys], bool]:
-    """The largest groups by the number of chosen events, which are not weighted, and whether there are others."""
+    """The groups with the most chosen events (unweighted), and whether there are more groups."""
 
     def largest(facts: Facts, engine: SqlEngine) -> Sql:
         owned = sql("SELECT k1, k2, people, 1 AS events FROM (", facts.sql(engine), ") AS owned WHERE install_id IS NOT NULL")

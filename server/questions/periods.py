@@ -74,12 +74,12 @@ class Period(msgspec.Struct, frozen=True):
 
     @property
     def last_day(self) -> int:
-        """The last day that is in the period at least in part, in days since 1970."""
+        """The last day that overlaps the period, in days since 1970."""
         return (self.end - 1) // DAY
 
 
 def starts(period: Period, step: Step) -> list[int]:
-    """Return the start of each step that is in the period at least in part, epoch milliseconds. The first may precede the period.
+    """Return the start of each step that overlaps the period, in epoch milliseconds. The first may precede the period.
 
     Raises BadQuery for more than MOST_STEPS.
     """
@@ -121,7 +121,7 @@ class RelativePeriod(msgspec.Struct, frozen=True, omit_defaults=True):
     end: int | None = msgspec.field(default=None, name="to")
 
     def at(self, now: int) -> Period:
-        """Return the period at a time. Raises BadQuery that names the part, as in `period.last`."""
+        """Return the period as of `now` (epoch milliseconds). Raises BadQuery that names the part, as in `period.last`."""
         if self.last is not None:
             if self.start is not None or self.end is not None:
                 raise BadQuery(FieldError("period.last", "cannot be combined with `from` or `to`"))

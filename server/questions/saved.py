@@ -53,7 +53,7 @@ def readable_template(saved: SavedQuestion) -> AnyTemplate | None:
 
 
 def share_problem(template: AnyTemplate) -> str | None:
-    """Return a sentence that says why the answer of a question must not be shown without a login; None if it may."""
+    """Return the reason why the answer to a question must not be shown without a login, as a sentence; None if it may be shown."""
     if isinstance(template, PathsTemplate):
         return "It shows sequences of events, which can identify an install."
     for by in template.by:
@@ -64,7 +64,7 @@ def share_problem(template: AnyTemplate) -> str | None:
 
 
 async def share(store: Store, project: int, name: str, days: int, now: int) -> tuple[shares.Share, str]:
-    """Create a link to a saved question, and return it with its path. Raises FieldProblem, also for a question that must not be shared."""
+    """Create a link to a saved question, and return it with its path. Raises FieldProblem, for example if it must not be shared."""
     problem = share_problem(await find(store, project, name))
     if problem is not None:
         raise FieldProblem("name", f"is a question that cannot be shared: {problem}")

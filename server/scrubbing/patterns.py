@@ -1,6 +1,6 @@
 """The table of patterns in text: a name, a regular expression, a replacement and hints.
 
-A hint is a cheap regular expression for lower-case text, plain or as JSON. If a row's pattern matches, one of its hints must match, too, also in
+A hint is a cheap regular expression for lower-case text, plain or as JSON. If a row's pattern matches, one of its hints must match, even in
 JSON, where a line end is a backslash and an n. All hints together are one expression, and most events need no further search. A hint begins
 with literal characters, so that `union` can search for the rarest of them, and has `|` only in parentheses.
 

@@ -45,9 +45,9 @@ class RejectedRow(msgspec.Struct, gc=False, kw_only=True):
 class Batch:
     """Events, install reports and refusals that arrived while the last commit ran.
 
-    `target_rules` has an entry for each project with events in the batch. `sender_of` returns a number for the address that sent the event at a place;
-    it is not stored. `ledger` has the keys of `rollups.LEDGER`, `refusals` those of
-    `rollups.REFUSALS`. Both count only events that were not accepted; the commit adds the events that it stores.
+    `target_rules` has an entry for each project with events in the batch. `sender_of` takes the index of an event and returns a number for the
+    address that sent it, which is not stored. `ledger` has the keys of `rollups.LEDGER`, `refusals` those of `rollups.REFUSALS`. Both count only
+    events that were not accepted; the commit adds the events that it stores.
     """
 
     events: list[Event] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Batch:
 class Committed:
     """The result of a commit.
 
-    `exceptions` maps the places of events that were not stored to their receipts. `created` runs parallel to `Batch.installs`: True for each
+    `exceptions` maps the indexes of events that were not stored to their receipts. `created` runs parallel to `Batch.installs`: True for each
     install that is new.
     """
 

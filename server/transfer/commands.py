@@ -159,7 +159,7 @@ def import_command(file: Path, slug: str, form: str) -> None:
     Do not import an export into the server it came from once retention has deleted its events there: they would count twice.
     """
     summary = run(slug, lambda opened: _import(opened, file, None if form == "auto" else form), creates=True)
-    for line in _said(summary):
+    for line in _summary_lines(summary):
         err.print(line, soft_wrap=True, markup=False)
     succeed(f"{summary.rows:,} rows read", err)
 
@@ -173,7 +173,7 @@ async def _import(opened: Opened, file: Path, form: str | None) -> Summary:
     return summary
 
 
-def _said(summary: Summary) -> list[str]:
+def _summary_lines(summary: Summary) -> list[str]:
     lines = [
         f"  {count:,} {what}"
         for count, what in (

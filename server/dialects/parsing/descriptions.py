@@ -53,7 +53,7 @@ def _length(path: tuple[str | int, ...]) -> int:
 
 
 def _within_event(path: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """Return the path without the place of its event in a batch."""
+    """Return the path without the index of its event in a batch."""
     return path[next((place + 1 for place, part in enumerate(path) if type(part) is int), 0) :]
 
 

@@ -79,10 +79,10 @@ _MAX_MEANING = 32  # characters; every known value is shorter
 def environment(
     properties: Mapping[str, Any], *, name: str | None = None, ci: bool | None = None, path: str = "properties"
 ) -> tuple[Environment, str]:
-    """Return the environment and the field that names it (`environment`, `ci`, `properties.isCI`); the reason is empty for `UNKNOWN`.
+    """Return the environment and the reason: the field that names it (`environment`, `ci`, `properties.isCI`), or empty for `UNKNOWN`.
 
-    `name` and `ci` are explicit fields, and take precedence. An unknown name is the reason for `UNKNOWN`, unless `ci` is True. `path` is the
-    client's name for its properties.
+    `name` and `ci` are explicit fields, and take precedence. An unknown name is itself the reason for `UNKNOWN`, unless `ci` is True. `path` is
+    the client's name for its properties.
     """
     if name:
         known = known_environment(name)

@@ -63,7 +63,7 @@ class _Decoding:
         return found
 
     def _span(self, wire: int, at: int, end: int) -> tuple[int, int, int]:
-        """Return the number of a varint, and the start and the end of the field's bytes."""
+        """Return the value of a varint (0 for other types), and the start and the end of the field's bytes."""
         raw = 0
         if wire == VARINT:
             raw, stop = self._varint(at)

@@ -82,7 +82,7 @@ class _Excerpt:
         self._room = room
 
     def of(self, value: Any, depth: int, *, masked: bool = False) -> Any:
-        """Copy a value with identifiers masked. `masked`: the key above it names an identifier."""
+        """Copy a value with identifiers masked. `masked`: its key names an identifier."""
         self._room -= 2
         if isinstance(value, dict):
             return self._object(value, depth, masked) if depth < DEPTH_KEPT else "{…}"

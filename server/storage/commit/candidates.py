@@ -20,7 +20,7 @@ _SENDERS = 10_000
 
 
 class Sight(enum.Enum):
-    """The state of a waiting word: `FIRST` when it is first seen, `AGAIN` from the same sender or without a place, `CONFIRMED` by a second sender."""
+    """The state of a waiting word: `FIRST` when it is first seen, `CONFIRMED` by a second sender, `AGAIN` from the same sender or one with too many."""
 
     FIRST = enum.auto()
     AGAIN = enum.auto()
@@ -53,7 +53,7 @@ class Candidates:
         return Sight.FIRST
 
     def _confirm(self, place: Hashable, key: Hashable, first: int) -> None:
-        """Free the place of a word at its first sender. The word stays confirmed, also if the transaction that adds it is repeated."""
+        """Confirm a word, which no longer counts against its first sender. It stays confirmed even if the transaction that adds it is repeated."""
         if first != TRUSTED:
             self._sender[key] = TRUSTED
             if (waiting := self._number.get((place, first), 0)) > 0:

@@ -1,7 +1,7 @@
 """A cache of installs that were seen a moment ago, which saves most updates of their rows.
 
 Each event updates the time and the fields of its install, and its install's day of activity. Tools send several events in a row, most of which
-would change nothing but write to three distant places in the file. So the first of these events updates the rows, and the others do not:
+would change nothing but write to three distant pages of the file. So the first of these events updates the rows, and the others do not:
 `last_seen` may lag by up to `FRESH`, and no count ever does.
 """
 
@@ -41,7 +41,7 @@ _NOTHING = InstallUpdate.NONE  # a global is faster than a lookup in the enum, w
 
 
 class Sightings(Dictionary[int, Sighting]):
-    """The installs that were seen lately, by their hash. Bounded; holds committed rows only."""
+    """The installs that were seen recently, by their hash. Bounded; holds committed rows only."""
 
     def update_for(self, install: int, context: int, at: int) -> InstallUpdate:
         """Return the part of an install's rows that an event changes, and remember the event if there is any."""

@@ -81,7 +81,7 @@ class _ImportCommit(Commit):
         stored = super()._store(connection, Batch(events, batch.installs, batch.target_rules))
         exceptions = dict.fromkeys(set(range(len(batch.events))) - set(fresh), Receipt.DUPLICATE)
         refused = {fresh[place]: receipt for place, receipt in stored.exceptions.items()}
-        # Refused is not imported: where the project takes more targets one day, the same file brings the rest.
+        # Refused events are not recorded as imported: once the project accepts more targets, importing the same file adds them.
         _forget(connection, batch, refused)
         self._count(connection, batch)
         return Committed({**exceptions, **refused}, stored.created)
@@ -94,7 +94,7 @@ class _ImportCommit(Commit):
         days: list[tuple[int, ...]] = []
         hours: list[tuple[int, ...]] = []
         totals: list[tuple[int, ...]] = []
-        # In the order in which every commit writes, words before all else: so that no two wait for each other.
+        # In the order of every commit, words first, so that two transactions cannot deadlock.
         for pack, counts in itertools.groupby(sorted(batch.counts, key=lambda count: count.pack), key=lambda count: count.pack):
             if pack not in packs:
                 continue
@@ -109,7 +109,7 @@ class _ImportCommit(Commit):
         daily = [(project, hour // 24, *rest) for project, hour, *rest in hours]
         for rollup, rows in ((rollups.HOURLY, hours), (rollups.DAILY, daily), (rollups.TARGET_DAY, days), (rollups.TARGET_TOTAL, totals)):
             _add(connection, rollup, rows)
-        # Totals by target are more than the sum of events: that is noted as day 0.
+        # Totals by target exceed the sums of events; day 0 records this.
         for day in sorted({day for _, day, *_ in days} | ({0} if totals else set())):
             connection.execute(_NOTE_PARTIAL, (batch.project, day))
 
@@ -131,7 +131,7 @@ def target_rules(most: int) -> TargetRules:
 
 
 def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
-    """Return the places of the events that were not imported before, and record them as imported."""
+    """Return the indexes of the events that were not imported before, and record them as imported."""
     former = msgspec.json.encode([event.former for event in batch.events if event.former is not None]).decode()
     find = f"SELECT key FROM imported WHERE project_id = ? AND key IN ({connection.sql.integers('?')})"
     known = {key for (key,) in connection.execute(find, (batch.project, former))}
@@ -146,7 +146,7 @@ def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
 
 
 def _without_known(connection: Connection, events: list[Event], places: list[int]) -> list[int]:
-    """Return the places without events that the store has although they were never imported: the file was exported from this store."""
+    """Return the indexes without those of events that the store has although they were never imported: the file was exported from this store."""
     numbers = msgspec.json.encode([events[place].id for place in places]).decode()
     sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({connection.sql.integers('?')})"
     there = set(connection.execute(sql, (numbers,)))

@@ -134,7 +134,7 @@ async def partitions(store: Store) -> dict[str, tuple[int, int]]:
 
 
 async def drop_before(store: Store, end: int) -> int:
-    """Drop the partitions with ids below `end` only. Return the number of their events. Does nothing on SQLite."""
+    """Drop the partitions whose ids are all below `end`, and return the number of their events. Does nothing on SQLite."""
     if not store.sql.has_partitions:
         return 0
     dropped = 0

@@ -167,7 +167,7 @@ class Projects:
         return await self._certain(lambda: self._find(headers, slug, is_client_key=is_client_key))
 
     async def find_site(self, sites: str, slug: str | None) -> LiveProject:
-        """Return the project that lists one of these sites, separated by commas. Raises UnknownSite, also for another project than the path's."""
+        """Return the project that lists one of these sites, separated by commas. Raises UnknownSite if none does, or only one that the path excludes."""
         names = [name.strip().lower() for name in sites.split(",", _MOST_SITES)[:_MOST_SITES]]
         return await self._certain(lambda: self._of_site(names, slug))
 

@@ -66,5 +66,5 @@ async def counted_by_project(snapshot: _Reader) -> dict[int, tuple[str, ...]]:
 
 
 async def note_counted(store: Store, project: int, named: dict[str, int], now: int) -> None:
-    """Record that all stored events of properties are counted, unless a property was named anew meanwhile."""
+    """Record that all stored events of properties are counted, unless a property was named again meanwhile."""
     await store.change(*((_COUNTED, (now, project, name, named_at)) for name, named_at in named.items()))

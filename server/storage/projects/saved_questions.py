@@ -44,7 +44,7 @@ async def find_saved(store: Store, project: int, name: str) -> SavedQuestion:
 
 
 async def save(store: Store, project: int, name: str, question: str, now: int) -> SavedQuestion:
-    """Save a question, in the place of one with the same name. The caller has validated it. Raises FieldProblem for an invalid name."""
+    """Save a question, replacing one with the same name. The caller has validated it. Raises FieldProblem for an invalid name."""
     check_name(name)
     others = await store.rows("SELECT COUNT(*) AS number FROM saved_question WHERE project_id = {} AND name <> {}", project, name)
     if int(others[0]["number"]) >= MAX_QUESTIONS:
