@@ -98,13 +98,13 @@ class Server:
         return subprocess.run([*self.command, *arguments], env=self.env, capture_output=True, text=True, timeout=timeout, check=False)
 
     def stop(self) -> int:
-        """End it as an operator does; its exit status."""
+        """Stop it like an operator, and return its exit status."""
         assert self.process is not None
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=30)
 
     def kill(self) -> None:
-        """End it as a power cut does."""
+        """Kill it, as a power cut would."""
         assert self.process is not None
         self.process.kill()
         self.process.wait(timeout=30)
@@ -165,9 +165,9 @@ Ask = Callable[[str], list[tuple[Any, ...]]]
 
 @contextlib.contextmanager
 def asking(database: Path | str) -> Iterator[Ask]:
-    """Asks a store, as it is at one moment, what is in it: the file of a SQLite one, or the URL of one on PostgreSQL.
+    """Yield a function that queries one snapshot of a store: the file of a SQLite store, or the URL of one on PostgreSQL.
 
-    At one moment, because the PostgreSQL of a server that was just killed may still be ending its last transaction.
+    Queries need a snapshot, because PostgreSQL may still be ending the last transaction of a server that was just killed.
     """
     if isinstance(database, Path):
         with contextlib.closing(sqlite3.connect(database, isolation_level=None)) as connection:
@@ -191,7 +191,7 @@ def rows_of(database: Path | str, sql: str) -> list[tuple[Any, ...]]:
 
 
 def change_in(database: Path | str, *statements: str) -> None:
-    """Change a store behind its back."""
+    """Change the tables of a store directly, without its server."""
     if isinstance(database, Path):
         with contextlib.closing(sqlite3.connect(database)) as connection, connection:
             for statement in statements:
@@ -221,7 +221,7 @@ def _rows_of() -> Callable[[Path | str, str], list[tuple[Any, ...]]]:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Set the folders of temporary files, and declare our own marks. Examples of Hypothesis have no deadline: no test asserts a time."""
-    gc.disable()  # until all tests are collected: nothing of them is garbage
+    gc.disable()  # until all tests are collected: collection creates almost no garbage
     unhurried = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     hypothesis_settings.register_profile("unhurried", unhurried)
     hypothesis_settings.load_profile("unhurried")
@@ -334,7 +334,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def server_class() -> type[Server]:
-    """For fixtures of a wider scope."""
+    """The class of servers, for fixtures of a wider scope."""
     return Server
 
 

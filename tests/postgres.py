@@ -38,27 +38,27 @@ class Postgres:
 
     @property
     def pid(self) -> int | None:
-        """Its process, where it was started here."""
+        """The process id of the server, if it was started here."""
         found: int | None = None if self._server is None else self._server.get_pid()
         return found
 
     def start(self) -> None:
-        """Start it again, after it was stopped."""
+        """Start the server again after a stop."""
         self._server.start()
 
     def stop_at_once(self) -> None:
-        """Kill the server, like a crash: connections get no goodbye."""
+        """Kill the server, like a crash: connections break without notice."""
         assert self.pid is not None
         os.kill(self.pid, signal.SIGQUIT)
         while Path(f"/proc/{self.pid}").exists():
             time.sleep(0.02)
 
     def pause(self) -> None:
-        """Let it stand still, as a machine does that swaps or whose disk hangs: connections stay, and nothing answers."""
+        """Pause the server, as if its machine swapped or its disk hung: connections stay open without responses."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Continue after a pause."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
@@ -94,7 +94,7 @@ class Postgres:
             connection.execute(f'DROP DATABASE IF EXISTS "{name_of(url)}" WITH (FORCE)'.encode())
 
     def empty(self) -> str:
-        """The name of a new database without anything."""
+        """Create an empty database and return its name."""
         return self._made("")
 
     def _made(self, how: str) -> str:
@@ -104,7 +104,7 @@ class Postgres:
         return name
 
     def drop_all(self) -> None:
-        """Take away what was made."""
+        """Drop all databases that were created."""
         with psycopg.connect(self.url, autocommit=True) as connection:
             rows = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE %s", (f"{self._mark}%",)).fetchall()
             for (name,) in rows:
@@ -146,7 +146,7 @@ def running(*, own: bool = False) -> Iterator[Postgres]:
 
 @cache
 def _package() -> Any:
-    """The package, which looks at its folder once, when it is imported: that stays until the end."""
+    """Import the package, which reads the location of its folder only at import, and keep the folder until the process ends."""
     runtime = Path(tempfile.mkdtemp(prefix="footfall-pg-runtime-"))
     atexit.register(shutil.rmtree, runtime, ignore_errors=True)
     (runtime / "python_PostgresServer").mkdir(mode=0o700)

@@ -41,12 +41,12 @@ class RedisServer:
         raise AssertionError("Redis did not start")
 
     def pause(self) -> None:
-        """Let it stand still: its connections stay, and nothing answers."""
+        """Pause the server: its connections stay open without responses."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Continue after a pause."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
@@ -59,7 +59,7 @@ class RedisServer:
 
 @contextmanager
 def running_redis(folder: Path) -> Iterator[RedisServer]:
-    """A Redis that is there."""
+    """A running Redis, killed at the end."""
     server = RedisServer(folder)
     server.start()
     try:

@@ -88,7 +88,7 @@ def built() -> GraphQLSchema:
 
 
 def test_the_schema_is_the_one_in_the_file() -> None:
-    assert (FOLDER / "schema.graphql").read_text() == current(), "make schema writes it anew; the test below says what breaks"
+    assert (FOLDER / "schema.graphql").read_text() == current(), "run `make schema`; the test below names breaking changes"
 
 
 @pytest.mark.parametrize(

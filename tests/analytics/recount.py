@@ -57,7 +57,7 @@ class Machine:
 
 
 def load(database: Path) -> list[Raw]:
-    """All events in order of arrival, each as often as its weight says."""
+    """All events in order of arrival, each repeated by its weight."""
     query = (
         "SELECT coalesce(weight, 1), e.id, e.project_id, install_id, n.text, occurred_at, outcome, duration_us, error_type, properties,"
         " environment, c.dialect, os, arch, runtime, version, package_manager, t.type, t.external_id FROM event e"

@@ -1,4 +1,4 @@
-"""Answers over raw events that retention deleted in part: no invented rows, and one population in each answer."""
+"""Answers over raw events, some of which retention has deleted: no invented rows, and one population in each answer."""
 
 from __future__ import annotations
 

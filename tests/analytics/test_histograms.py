@@ -1,4 +1,4 @@
-"""Cached histograms of days equal those of the store, also after writes of another process."""
+"""Cached histograms of days equal those of the store, even after writes of another process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ENVIRONMENTS = (Environment.UNKNOWN, Environment.PERSON, Environment.CI)
 
 @pytest.fixture(autouse=True)
 def _no_exact_durations(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Read all durations from histograms, also small numbers of them."""
+    """Read all durations from histograms, even if they are few."""
     monkeypatch.setattr(exact_durations, "FEW", 0)
 
 

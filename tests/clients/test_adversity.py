@@ -1,4 +1,4 @@
-"""Clients where the disk is full, the home folder is strange, a folder belongs to another user, or the queue holds other files."""
+"""Clients on a full disk, with an unusual home folder, with a folder of another user, or with other files in the queue."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_node_18_records_an_immediate_exit_in_a_bundle(home: Path, make_wire: Ca
 
 
 def test_javascript_in_a_bundle_that_keeps_names_sends(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
-    """esbuild with `--keep-names`, and so tsx, wraps functions in calls of `__name`, which the sender's process has not."""
+    """esbuild with `--keep-names`, and so tsx, wraps functions in calls of `__name`, which the sender's process lacks."""
     wire = make_wire()
     (tmp_path / "package.json").write_text('{"type": "module"}')
     function = re.compile(r"^  const (\w+) = (\([^\n]*\) => \{\n.*?^  \});$", re.MULTILINE | re.DOTALL)

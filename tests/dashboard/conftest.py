@@ -19,7 +19,7 @@ TOKEN = "ff_the-admin-token-of-the-dashboards-tests"
 OPERATIONS = bundled("graphql") / "operations"
 SLOW = 40_000  # milliseconds in which a page is complete, on a machine that runs much else
 LAN = "footfall.lan"  # a name of this machine in the tests' browser
-# Waits in the page until it has a heading and shows no placeholder in several looks in a row: one answer may lead to the next question.
+# Waits in the page until it has a heading and shows no placeholder in several consecutive checks: one response may lead to the next request.
 QUIET = """(limit) => new Promise((resolve) => {
   const end = performance.now() + limit;
   let looks = 0;
@@ -179,9 +179,9 @@ class Tab:
         return self.page
 
     def settled(self) -> None:
-        """Wait until the page has asked everything and shows it.
+        """Wait until the page has received all of its data and shows it.
 
-        Not with Playwright's `networkidle`: it waits for half a second, and on a busy machine that passes before the page asks anything.
+        Playwright's `networkidle` waits for half a second without requests, which may pass on a busy machine before the page sends the first one.
         """
         end = time.monotonic() + SLOW / 1000
         is_quiet = False

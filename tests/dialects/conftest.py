@@ -40,7 +40,7 @@ def ask() -> Ask:
 
 @pytest.fixture
 def reply() -> Reply:
-    """A dialect's answer where the store gave these receipts; the ids are 0, 1, …"""
+    """A function that returns a dialect's answer to these receipts; the ids are 0, 1, …"""
 
     def make(dialect: ModuleType, decoded: Decoded, *receipts: Receipt, created: list[bool] | None = None) -> Answer:
         given = list(receipts) or [Receipt.STORED] * len(decoded.events)

@@ -106,8 +106,8 @@ def test_no_dialect_changes_the_document_that_it_reads(dialect: Dialect) -> None
             assert document == before
 
 
-# Documents that are nearly right: known fields with any values, and any documents at all. Whatever a client sends as a value is marked, so
-# that it can be looked for in what goes back.
+# Nearly valid documents (known fields with any values), and any other documents. All values that a client sends are marked, so that they can be
+# searched for in the response.
 
 MARK = "confidential"
 NUMBER = 83_838_383

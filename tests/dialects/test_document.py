@@ -16,7 +16,7 @@ from server.problems import Invalid, Malformed, Problem
 
 
 def refusal(body: bytes) -> tuple[str, str]:
-    """Path and message of the one thing that is wrong with a body."""
+    """Return the path and the message of a body's only fault."""
     with pytest.raises(Invalid) as caught:
         load(body)
     assert caught.value.code == 400
@@ -261,7 +261,7 @@ texts = st.recursive(scalar, lambda inner: written_object(inner) | written_array
 
 
 def repeats_a_key(text: str) -> bool:
-    """Exactly, and slowly, with nothing of ours."""
+    """Return True if a document has a duplicate key. Exact and slow, and independent of the server's code."""
     found = False
 
     def look(pairs: list[tuple[str, Any]]) -> None:

@@ -198,7 +198,7 @@ def test_the_usual_form_is_read_like_any_other(said: str) -> None:
         except Invalid:
             return None
 
-    # One digit more is another form of the same time, which is read in the thorough way.
+    # The same time in another form takes the general parser.
     other = f"{said[:-1]}0Z" if said[-5:-4] == "." else f"{said.removesuffix('Z')}+00:00" if said.endswith("Z") else said
     assert read(said) == read(other)
 

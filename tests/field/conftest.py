@@ -55,7 +55,7 @@ class Field:
         return document["data"]
 
     def ledger(self) -> dict[str, Any]:
-        """The project's ledger of today with its newest refusals as `tray`; checks that received is the sum of all else."""
+        """The project's ledger of today with its newest refusals as `tray`; checks that received is the sum of the other columns."""
         project = self.ask(LEDGER, slug=self.slug)["project"]
         ledger = {**{name: _total(value) for name, value in project["ledger"].items()}, "tray": project["rejected"]}
         parts = ("stored", "duplicates", "rejected", "limited", "optedOut")
@@ -74,7 +74,7 @@ class Field:
 
 
 def accounted(field: Any, events: int) -> Any:
-    """The ledger once it has so many events: what is refused is written a moment later."""
+    """The ledger, once it has this many events: refusals are written a moment later."""
     deadline = time.monotonic() + 60
     while (ledger := field.ledger())["received"] < events and time.monotonic() < deadline:
         time.sleep(0.05)

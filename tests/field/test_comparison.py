@@ -24,7 +24,7 @@ def moment(text: str) -> int:
 
 
 def recount(events: list[dict[str, Any]], start: int, end: int) -> dict[str, Any]:
-    """Figures of the events from a moment up to another, out of the export."""
+    """Figures of the exported events from one moment up to another."""
     found = [event for event in events if start <= moment(event["occurred_at"]) < end]
     first: dict[str, int] = {}
     for event in events:

@@ -58,7 +58,7 @@ def test_a_key_of_a_request_belongs_to_the_callers_key(field: Field) -> None:
 
 @pytest.mark.parametrize("engine", ["sqlite", "postgres"], indirect=True)
 async def test_events_from_before_the_upgrade_are_recognized_after_it(store: Store) -> None:
-    """Marks of a version that took ids for the project's: a client that repeats its event after the upgrade is not counted twice."""
+    """Earlier versions treated ids as unique per project. A client that repeats its event after the upgrade is not counted twice."""
     privacy = Privacy(b"a secret")
     old = privacy.mark(1, "native", "x")
     context = Context(dialect="native")

@@ -30,7 +30,7 @@ FIGURES = """query ($slug: String!, $period: PeriodInput!, $where: [ConditionInp
 
 
 def test_upgrading_installs_count_under_each_version_that_they_ran(field: Any) -> None:
-    """Three installs of which two upgraded: the old version has three, as its filter says, not the one that stayed."""
+    """Of three installs, two upgraded: the old version counts all three, as a filter by it does."""
     events = [
         {"name": "build", "installation_id": f"i{install}", "version": version, "os": "linux", "timestamp": TODAY - day * DAY}
         for install, day, version in ((1, 3, "1.0.0"), (2, 3, "1.0.0"), (3, 3, "1.0.0"), (1, 1, "2.0.0"), (2, 1, "2.0.0"))

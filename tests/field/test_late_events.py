@@ -45,7 +45,7 @@ def test_an_old_version_never_becomes_an_installs_newest(field: Field) -> None:
 def test_an_install_with_only_late_events_is_known_without_details(field: Field) -> None:
     assert field.post(event("install-one", "1.0", days_ago=60)).status_code == 202
     assert installs(field) == [(None, None, False)]
-    # Its next event, which had waited for an hour, says what it runs.
+    # Its next event, which was queued for an hour, reports its version and system.
     assert field.post(event("install-one", "2.0", days_ago=1 / 24)).status_code == 202
     assert installs(field) == [("2.0", "linux", True)]
     assert rollup_differences(field.server.store) == {}

@@ -34,7 +34,7 @@ def field_engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def replica(server: Server, tmp_path: Path) -> Iterator[Server]:
-    """Another server on the same store; on SQLite the one that there is."""
+    """Another server on the same store; on SQLite the same server."""
     if "FOOTFALL_DATABASE_URL" not in server.env:
         yield server
         return
@@ -121,7 +121,7 @@ def test_a_key_of_another_system_sends_its_first_burst_to_its_project(server: Se
 
 
 class Counting(Projects):
-    """Counts how often it asks the store."""
+    """Projects that count their reads of the store."""
 
     IN_TIME = 60.0  # on a busy machine, thousands of simultaneous requests take longer than the usual second
     readings = 0

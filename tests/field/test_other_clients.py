@@ -12,7 +12,7 @@ from tests.field.conftest import accounted
 
 
 def why(field: Any, events: int) -> dict[str, int]:
-    """The reasons of so many events that were rejected."""
+    """The reasons for which events were rejected, once the ledger has this many."""
     reasons = accounted(field, events)["reasons"]
     assert {each["entry"] for each in reasons} == {"REJECTED"}
     return {each["reason"]: each["events"] for each in reasons}

@@ -25,7 +25,7 @@ def filled(field: Any) -> Any:
 
 
 def refused(answer: Any, name: str) -> bool:
-    """The answer is a 400 that names the parameter."""
+    """Return True if the response is a 400 that names the parameter."""
     return answer.status_code == 400 and [error["path"] for error in answer.json()["errors"]] == [name]
 
 

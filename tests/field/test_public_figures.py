@@ -84,7 +84,7 @@ def test_no_public_answer_shows_a_single_install(crowd: Any) -> None:
 
 def test_no_two_public_answers_differ_by_a_few_installs(crowd: Any) -> None:
     everything = page(crowd)
-    # The four machines are few: what is asked about everything is about people. The odd install joins others only.
+    # The four machines are too few: answers about everything are about people. The odd install only appears among the others.
     assert (active(everything), everything["overview"]["active"]["people"]["value"]) == (20, 20)
     filters = (
         {"os": "linux"},
@@ -99,7 +99,7 @@ def test_no_two_public_answers_differ_by_a_few_installs(crowd: Any) -> None:
         {"outcome": "NONE"},
     )
     shown = {str(filter_): active(page(crowd, filter=filter_)) for filter_ in filters}
-    assert shown["{'version': '1.0'}"] == shown["{'names': ['build']}"] == 0  # the others would be one
+    assert shown["{'version': '1.0'}"] == shown["{'names': ['build']}"] == 0  # the rest would be a single install
     assert shown["{'os': 'linux'}"] == 12
     for one in shown.values():
         for other in (*shown.values(), active(everything)):

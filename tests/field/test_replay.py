@@ -33,7 +33,7 @@ def waiting(field: Any) -> list[tuple[int, bytes]]:
 
 
 def let_the_server_learn(field: Any, wrong: bytes, right: bytes) -> None:
-    """Make what was refused readable, as if a newer decoder read it: no two versions of the server can run here."""
+    """Make a refused document valid, as if a newer decoder accepted it: only one version of the server can run here."""
     rows = waiting(field)
     assert rows
     for number, content in rows:

@@ -35,7 +35,7 @@ FUNNEL: dict[str, Any] = {
 
 
 def walk(field: Field, version: str, reached: list[int], environment: str = "person") -> None:
-    """Send events of installs, of which `reached` numbers come to each step."""
+    """Send the events of installs; `reached` is the number of installs that reach each step."""
     events = [
         {
             "name": name, "installation_id": f"{version}-{environment}-{number}", "version": version, "environment": environment,

@@ -12,7 +12,7 @@ JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0" + 
 KIND = "RSA PRIVATE"
 PEM = f"-----BEGIN {KIND} KEY-----\nMIIEowIBAAKCAQEA1c7PlantedKey9z5Pad7OejecsQ0b\n-----END {KIND} KEY-----"
 FILLED = "a b " * 60
-# What is sent, and the part of it that must be nowhere.
+# The text that is sent, and the part of it that must not be stored.
 SECRETS = [
     ("/Users/plantedann", "plantedann"),
     (JWT, JWT[:20]),

@@ -1,4 +1,4 @@
-"""Promises of shadow mode: what a project receives from SDKs also reaches the system that Footfall replaces, and never at the clients' cost."""
+"""Promises of shadow mode: what a project receives from SDKs also reaches the system that Footfall replaces, at no cost to clients."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def forward_to(field: Any, url: str | None) -> Any:
 
 
 def counts(field: Any, events: int) -> dict[str, Any]:
-    """The counts of today once that many events are decided: the server writes them every two seconds."""
+    """The counts of today, once this many events have an outcome: the server writes them every two seconds."""
     deadline = time.monotonic() + 20
     while True:
         found = {name: value[-1] for name, value in field.ask(COUNTS, s=field.slug)["project"]["forwarding"].items() if name != "url"}

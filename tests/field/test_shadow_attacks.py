@@ -19,7 +19,7 @@ SITES = "mutation ($s: String!, $c: ProjectChanges!) { updateProject(slug: $s, c
 
 @contextmanager
 def raw_system(answer: Callable[[socket.socket], None]) -> Iterator[tuple[str, list[bytes]]]:
-    """A server of raw sockets: reads what comes first, then does as `answer` says."""
+    """A TCP server that reads the first data of a connection and passes the connection to `answer`."""
     heads: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listening:
 

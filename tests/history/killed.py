@@ -35,7 +35,7 @@ asyncio.run(main())
 
 
 async def kill_build(settings: Settings, database: dict[str, str], now: int, after: int) -> bool:
-    """Build the history of a store as of `now` (epoch ms), 50 events at a time, and kill the process after so many pieces of work.
+    """Build the history of a store as of `now` (epoch ms), 50 events at a time, and kill the process after a number of pieces of work.
 
     Return False if there were fewer.
     """

@@ -49,7 +49,7 @@ async def with_install(commit: Any, make_event: Any, fill: Any, history: History
 
 
 def traces(folder: Path) -> list[str]:
-    """Return the files of a history that hold the install's word, also in compressed pages of Parquet."""
+    """Return the files of a history that contain the install's word, including in compressed pages of Parquet."""
     import duckdb  # noqa: PLC0415
 
     found = [path.name for path in folder.rglob("*") if path.is_file() and SECRET_WORD.encode() in path.read_bytes()]

@@ -1,4 +1,4 @@
-"""With little memory, exact percentiles of many durations are read in another way, and are the same."""
+"""With little memory, another query computes exact percentiles of many durations, with the same result."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ async def test_a_property_that_is_named_again_is_counted_anew(store: Store, run:
 
 
 async def test_counts_of_deleted_events_stay(store: Store, settings: Settings, run: Run, send: Send, now: int) -> None:
-    """A property that was counted all along keeps its sums, also of days of which retention has deleted events."""
+    """A property that was counted all along keeps its sums, even for days of which retention has deleted events."""
     await name("theme")
     await send(DOCUMENTS[0], names=("theme",), days=20)
     await send(DOCUMENTS[0], names=("theme",))

@@ -1,4 +1,4 @@
-"""Interrupted retention: the rollups of the deleted events stay, also after a repair."""
+"""Interrupted retention: the rollups of the deleted events stay, even after a repair."""
 
 from __future__ import annotations
 

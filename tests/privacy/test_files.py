@@ -32,7 +32,7 @@ PLANTED = {
     "bearer": "plantedbearer0123456789",
     "agent": "planted-agent/1.0",
 }
-# What may stand in a file of each of them: of paths, all but the user's name.
+# The texts that no file may contain. Of paths, only the user's name is forbidden.
 FORBIDDEN = [text for name, text in PLANTED.items() if "home" not in name and name != "agent"] + ["plantedhome", "plantedmac", "plantedwin"]
 TEXT = (
     f"failed for {PLANTED['mail']} at {PLANTED['home']}/a.py and {PLANTED['mac home']} and {PLANTED['windows home']} from {ADDRESS} "
@@ -118,7 +118,7 @@ def test_no_file_log_or_metric_holds_what_must_not_be_kept(make_server: Callable
     assert server.stop() == 0
     content = contents(server.database.parent) | {server.log.name: server.log.read_bytes()}
     assert {name: found_in(text) for name, text in content.items() if found_in(text)} == {}
-    # The search finds what is there: scrubbed text was kept, and an event of each family.
+    # The search works: it finds scrubbed text, and an event of each family.
     assert b"[email]" in content["footfall.sqlite3"]
     assert b"tool_call" in content["footfall.sqlite3"]
 
@@ -132,7 +132,7 @@ def test_only_the_owner_may_read_what_is_kept(make_server: Callable[..., Any]) -
 
 
 def copied(connection: psycopg.Connection[Any], table: str) -> bytes:
-    """All that is in a table, as PostgreSQL keeps it."""
+    """The content of a table in PostgreSQL's binary format."""
     with connection.cursor() as cursor, cursor.copy(f'COPY "{table}" TO STDOUT WITH (FORMAT binary)'.encode()) as copy:
         return b"".join(bytes(part) for part in copy)
 
@@ -151,10 +151,10 @@ def test_postgresql_and_redis_hold_nothing_that_must_not_be_kept(
             FOOTFALL_LOG_LEVEL="debug",
             FOOTFALL_RATE_LIMIT="60/minute",
         ).start()
-        # Whatever has a target is refused, and kept whole: that must be clean, too.
+        # Events with a target are refused and kept as a whole: these must be clean, too.
         with psycopg.connect(url) as connection:
             connection.execute("UPDATE project SET lists_targets = true")
-        time.sleep(2.1)  # after which the server has read its projects anew
+        time.sleep(2.1)  # until the server has refreshed its projects
         leave_traces(server)
         time.sleep(1.3)
         with psycopg.connect(url) as connection:

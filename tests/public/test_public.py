@@ -224,7 +224,7 @@ def test_a_badge_is_an_svg_with_escaped_texts(shared: Any) -> None:
 
 
 def texts(svg: str) -> set[str]:
-    """All text of a picture, which must be well formed."""
+    """The texts of an SVG, which must be well-formed XML."""
     return {element.text for element in ET.fromstring(svg).iter() if element.text}
 
 

@@ -242,7 +242,10 @@ class Recount:
         return found if any(found) else None
 
     def none(self, events: list[Raw], measure: str, step: int) -> tuple[float, float] | None:
-        """The interval of a count of 0: of none of n events, each sent by chance, one arrives with 5 %. Exact outside the sampled hours."""
+        """The interval of a count of 0. Its end is the number of events of which none is sent with a probability of 5 %.
+
+        Exact outside the sampled hours.
+        """
         if measure not in COUNTED or any(event.outcome in COUNTED[measure] for event in events) or not self.sampled:
             return None
         start, end = [*self.starts, self.period[1]][step : step + 2]

@@ -23,7 +23,7 @@ MARKERS = ("[email]", "[ip]", "[mac]", "[secret]", "[removed]", "[id]", "~", "â€
 
 alphanumeric = string.ascii_letters + string.digits
 words = st.text(alphabet=string.ascii_lowercase, min_size=3, max_size=12)
-# Any text, and text made of what the patterns look at, glued together anyhow.
+# Any text, and random sequences of pieces that the patterns look for.
 _PIECES = r"""
 /home/ /Users/ C:\Users\ \ / ~ alice a@b.co @ . : :: - " ' = 1.2.3.4 2001:db8::1 fe80 00:1a:2b:3c:4d:5e :// https:// user name host
 password token secret key Bearer cookie authorization -- ff_ sk- eyJ A1b2C3d4E5f6G7h8 v [ip] [secret] [email] [ ] { } ?sig %2F %40 home
@@ -47,7 +47,7 @@ emails = st.builds(
 )
 users = st.text(alphabet=alphanumeric + "_-Ã©", min_size=3, max_size=12).map(lambda name: f"Zq{name}")
 addresses_v4 = st.ip_addresses(v=4).filter(lambda address: not address.is_loopback and not address.is_unspecified).map(str)
-# The addresses that are given out: global, unique local, link local.
+# The addresses in use: global, unique local, link local.
 addresses_v6 = st.one_of(
     *(st.ip_addresses(network=ipaddress.IPv6Network(network)) for network in ("2000::/3", "fd00::/8", "fe80::/10")),
 ).filter(lambda address: any(map(str.isdigit, str(address))) and ":" in str(address).partition("::")[2])
@@ -55,7 +55,7 @@ random_runs = st.text(alphabet=alphanumeric, min_size=36, max_size=48).filter(
     lambda run: any(map(str.isdigit, run)) and any(map(str.isupper, run))
 )
 PREFIXES = "ghp_ gho_ github_pat_ glpat- xoxb- sk_live_ npm_ pypi- sk- sk-ant- AIza hf_ ff_ eyJ AKIA"
-# What is said, and the part of it that must not stay.
+# A text, and the part of it that must be removed.
 tokens = st.builds(
     lambda prefix, run: (prefix + (run.upper() if prefix == "AKIA" else run)[:40],) * 2, st.sampled_from(PREFIXES.split()), random_runs
 ).map(lambda pair: (pair[0], pair[1][:20]))
@@ -100,7 +100,7 @@ secrets = st.one_of(
     folders,
 )
 # Characters around a secret: it is not adjacent to other letters and digits, which would hide its beginning.
-# Nor is it said to be a version.
+# Nothing marks it as a version, either.
 befores = st.one_of(
     st.just(""), st.builds(lambda text, end: text + end, texts, st.sampled_from([" ", "\n", ' "', " (", " <", "\t", " '", " at "]))
 ).filter(lambda text: not re.search(r"(?i)(?:version|release|build)\W{1,4}\Z", text))

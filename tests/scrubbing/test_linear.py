@@ -13,7 +13,7 @@ from server.scrubbing.scrub import SENSITIVE_KEYS, SUSPICIOUS
 
 KIB = 1024
 QUICK = 0.002  # seconds of processor time for 16 KiB: nothing quadratic is done by then
-# Four times the text takes four times as long where the time is linear, and sixteen times where it is quadratic.
+# Four times the text takes four times as long if the time is linear, and sixteen times if it is quadratic.
 STEEP = 9.0
 
 # Repeated: the beginnings of what the patterns look for, again and again without their ends; runs of what they run over. A ␣ is a blank.

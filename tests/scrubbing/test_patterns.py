@@ -16,7 +16,7 @@ JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9" + ".eyJzdWIiOiIxMjM0NTY3ODkwIn0" + 
 KIND = "RSA PRIVATE"
 PEM = f"-----BEGIN {KIND} KEY-----\nProc-Type: 4,ENCRYPTED\n\nMIIEowIBAAKCAQEA1c7+9z5Pad7OejecsQ0b\n-----END {KIND} KEY-----"
 
-# Told by where it begins.
+# Recognized by their beginning alone.
 TAKEN_OUT_ALONE = [
     ("/home/alice/x", "~/x"),
     ("C:/Users/alice/x", "~/x"),
@@ -101,7 +101,7 @@ TAKEN_OUT = [
     ("93.184.216.34.", "[ip]."),
     ("10.0.0.0/8", "[ip]/8"),
     ("(8.8.8.8)", "([ip])"),
-    ("1.2.3.4", "[ip]"),  # a version, perhaps: nothing says so
+    ("1.2.3.4", "[ip]"),  # perhaps a version, but nothing marks it as one
     ("version 1.2.3.4:80", "version [ip]:80"),
     ("db.internal/10.1.2.3", "db.internal/[ip]"),  # Java's way to print an address
     ("localhost/192.168.0.3", "localhost/[ip]"),

@@ -1,4 +1,4 @@
-"""Real programs that send to PostHog, unmodified: only the environment names another host."""
+"""Unmodified programs that send to PostHog: environment variables direct them to Footfall."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_great_expectations_sends_here_with_another_host_in_its_environment(serv
     env = {
         **inherited,
         "PYTHONPATH": str(folder),
-        "HOME": str(tmp_path),  # where it keeps the id of its install
+        "HOME": str(tmp_path),  # the program stores the id of its install there
         "GX_ANALYTICS_ENABLED": "true",
         "GX_POSTHOG_HOST": server.url,
         "GX_POSTHOG_PROJECT_API_KEY": key,

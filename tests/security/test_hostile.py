@@ -35,7 +35,7 @@ def with_extra(route: str, raw: bytes) -> bytes:
     return text[:end] + b", " + raw + text[end:]
 
 
-# Each is put into a good body; what comes back is a 4xx that names the place.
+# Each is added to a valid body; the response is a 4xx that names the field.
 MEMBERS = {
     "deep nesting": b'"canary7f3a": ' + b"[" * 400 + b"]" * 400,
     "bottomless nesting": b'"canary7f3a": ' + b"[" * 4_000,

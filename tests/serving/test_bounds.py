@@ -44,7 +44,7 @@ def connect(server: Any) -> Iterator[Callable[[], socket.socket]]:
 
 
 def everything(connection: socket.socket) -> bytes:
-    """All that comes until the server closes."""
+    """Everything received until the server closes the connection."""
     answer = b""
     try:
         while part := connection.recv(65536):
@@ -71,7 +71,7 @@ def stored(server: Any) -> int:
 
 
 def send_on(connection: socket.socket, part: bytes, most: int) -> int:
-    """Send until the server hangs up or does not read any more; how many bytes it let us send."""
+    """Send until the server closes the connection or stops reading. Return the number of bytes sent."""
     sent = 0
     connection.settimeout(2)
     try:
@@ -97,7 +97,7 @@ def send_on(connection: socket.socket, part: bytes, most: int) -> int:
 def test_an_endless_head_is_refused_after_a_few_kilobytes(connect: Any, server: Any, beginning: bytes, on_and_on: bytes) -> None:
     connection = connect()
     connection.sendall(beginning)
-    assert send_on(connection, on_and_on, 50_000_000) < 20_000_000  # what the network holds itself
+    assert send_on(connection, on_and_on, 50_000_000) < 20_000_000  # the buffers of the network
     assert problem(everything(connection))["status"] == 431
     assert server.client.post("/v1/events", content=EVENT).status_code == 202
 

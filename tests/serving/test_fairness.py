@@ -126,7 +126,7 @@ def test_connections_are_bounded_by_address_and_network(peers: list[str], admitt
 
 async def test_a_connection_above_the_limit_gets_an_error_until_another_closes() -> None:
     class Elsewhere(OpenConnections):
-        """Takes this machine for another one."""
+        """Limits that also apply to loopback."""
 
         def _is_exempt(self, peer: str) -> bool:
             return False

@@ -21,7 +21,7 @@ def post(path: str = "/v1/events", body: bytes = BODY, *headers: str) -> bytes:
 
 
 class Wire:
-    """A connection on which every byte is chosen."""
+    """A connection that sends exactly the given bytes."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)

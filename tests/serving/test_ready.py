@@ -121,7 +121,7 @@ def test_thousands_of_long_targets_are_not_remembered(server: Any, targets: int,
 
 
 def test_clients_that_never_read_do_not_fill_the_memory(server: Any) -> None:
-    """One who asks a thousand times and does not read waits for its answers itself."""
+    """A client that sends a thousand requests and does not read only delays itself."""
     with Wire(server.port) as filler, Wire(server.port) as wire:
         for number in range(300):
             filler.send(post(f"/dl/pack-{number}", b""))

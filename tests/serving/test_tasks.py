@@ -16,7 +16,7 @@ async def test_a_lost_cancellation_is_repeated() -> None:
         while True:
             try:
                 await asyncio.sleep(3_600)
-            except asyncio.CancelledError:  # as where it comes together with a library's own time-out
+            except asyncio.CancelledError:  # as if it coincided with a library's own timeout
                 lost += 1
                 if lost == 3:
                     raise

@@ -165,7 +165,7 @@ async def test_live_events_of_other_replicas_resume_when_redis_is_back(server_of
                     server_of_redis.resume()
                 number, got = 10, list[int]()
                 async with asyncio.timeout(20):
-                    while not got or got[-1] < 10:  # what was sent meanwhile may or may not come
+                    while not got or got[-1] < 10:  # events sent meanwhile may or may not arrive
                         number += 1
                         one.publish([event(number)])
                         await asyncio.sleep(0.1)

@@ -140,7 +140,7 @@ async def test_the_second_half_of_a_dictionary_accepts_only_words_from_two_sende
     half = await words()
     assert MOST // 2 <= half <= MOST // 2 + 2  # one more, and (other)
     assert await send(1, *range(100, 400)) == await send(1, 500)
-    await send(2, MOST - 1, 400)  # which the first sender had no place left for
+    await send(2, MOST - 1, 400)  # for which the first sender had no room left
     assert await words() == half
     await send(3, 400)
     assert await words() == half + 1

@@ -137,7 +137,7 @@ def test_the_project_is_found_by_key_then_path_then_host(make_server: Callable[.
     assert post("/p/peon/dl/d", headers={"Authorization": f"Bearer {key}"}).status_code == 403
     assert post("/dl/d", headers={"Authorization": f"Bearer {key}"}).status_code == 202
     assert post("/dl/e", headers={"X-Footfall-Key": key}).status_code == 202
-    # The shell client sends `Bearer ` with nothing behind it where there is no key.
+    # Without a key, the shell client sends `Bearer ` and nothing after it.
     assert raw_post(server, "/dl/f", "Authorization: Bearer ").startswith(b"HTTP/1.1 202")
     assert post("/dl/f", headers={"Authorization": "Bearer another-service"}).status_code == 202
     assert post("/dl/g", headers={"Authorization": "Bearer ff_unknown"}).status_code == 401

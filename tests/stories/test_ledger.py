@@ -37,7 +37,7 @@ BODILESS = ("/dl/glados", "/dl/NONE", "/preview/glados", "/registry")
 
 
 class Sender:
-    """Sends this and that, and keeps its own account, from what it sent and what it was told."""
+    """Sends all kinds of requests, and keeps its own account from the requests and their responses."""
 
     def __init__(self, url: str, client: httpx.Client, seed: int) -> None:
         self.url = url
@@ -75,10 +75,10 @@ class Sender:
     def _note(self, answer: httpx.Response, events: int, *, batch: bool, opted_out: bool) -> None:
         assert answer.status_code < 500, answer.text
         if answer.status_code == 429:
-            # For too many wrong keys it was not read: whatever it held is one.
+            # After too many wrong keys, a body is not read and counts as one event.
             self.account["limited"] += 1 if "wrong keys" in answer.json()["detail"] else events or 1
         elif answer.status_code >= 400:
-            self.account["rejected"] += 1  # not read: whatever it held is one
+            self.account["rejected"] += 1  # not read, so it counts as one event
         elif opted_out:
             self.account["opted_out"] += events
         elif batch:

@@ -38,7 +38,7 @@ def body(number: int) -> bytes:
 
 
 class Story:
-    """Events still to send, and acknowledged ones."""
+    """The events that are still to be sent, and those that were acknowledged."""
 
     def __init__(self, servers: list[Any]) -> None:
         self.servers = servers
@@ -46,7 +46,7 @@ class Story:
         self.acknowledged: set[int] = set()
 
     async def client(self, place: int) -> None:
-        """Posts one event after the other, to the next server where one is gone, until all are acknowledged."""
+        """Posts one event after the other, to the next server if one is down, until all are acknowledged."""
         while self.waiting:
             number: int | None = self.waiting.pop()
             try:
@@ -67,7 +67,7 @@ class Story:
                 await asyncio.sleep(0.01)
 
     async def trouble(self) -> None:
-        """Kills a server now and then, and starts it again."""
+        """Kills a random server at intervals, and starts it again."""
         chance = random.Random(4)
         for turn in range(1, KILLS + 1):
             while len(self.acknowledged) < EVENTS * turn / (KILLS + 2):

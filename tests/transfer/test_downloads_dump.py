@@ -1,4 +1,4 @@
-"""The dump of the downloads seed: `/counts` shows its exact totals and days, also after repeated imports."""
+"""The dump of the downloads seed: `/counts` shows its exact totals and days, even after repeated imports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Erasure removes an install completely, also from the bytes of the file. Its counts and other installs stay."""
+"""Erasure removes an install completely, even from the bytes of the file. Its counts and other installs stay."""
 
 from __future__ import annotations
 

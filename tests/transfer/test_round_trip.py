@@ -1,4 +1,4 @@
-"""An export that is imported into an empty store gives the same counts, also if it is imported twice."""
+"""An export that is imported into an empty store gives the same counts, even if it is imported twice."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ export function Chart({ title, starts, lines: rawLines, step, measure, stacked =
     <Card title={title} note={note} table={table} picture={picture} explore={explore} wide>
       {before}
       {lines.every(({ values }) => values.every((value) => !value)) ? (
-        <EmptyState height={height}>Nothing in this period.</EmptyState>
+        <EmptyState height={height}>No data in this period.</EmptyState>
       ) : (
         <>
           {lines.length > 1 && <Legend lines={colored} hidden={hidden} toggle={toggle} />}

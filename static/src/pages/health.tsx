@@ -32,7 +32,7 @@ export default function Health({ project }: { project: string }) {
               <Chart title="Events not stored" starts={ledger.starts} step="DAY" measure={COUNTS} stacked lines={notStored(ledger)} />
             </div>
             <div class="grid">
-              <Bars title="Reasons" note="events" nothing="No events with a reason in this period." bars={ledger.reasons.map(({ entry, reason, events }) => ({ where: null, label: toLabel(reason), kind: toLabel(entry), amount: events }))} />
+              <Bars title="Reasons" note="events" nothing="No events in this period have a reason." bars={ledger.reasons.map(({ entry, reason, events }) => ({ where: null, label: toLabel(reason), kind: toLabel(entry), amount: events }))} />
               <Bars
                 title="Limited addresses"
                 note="hashed; the hash changes daily"

@@ -58,7 +58,7 @@ export default function Installs({ project }: { project: string }) {
             step={step}
             measure={COUNTS}
             stacked
-            note="active installs by the last version of each; the newest, most used and most failing versions are shown"
+            note="active installs by the last version of each; shows the newest and most used versions, and those that fail most"
             lines={adoption.versions.map(({ version, all, people: some, failureRate, standsOut }, place) => ({
               label: version === null ? "Others" : standsOut ? `${version} (${percent(failureRate)} fail)` : version,
               values: people ? some : all,

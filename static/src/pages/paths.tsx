@@ -79,7 +79,7 @@ export function Paths({ project }: { project: string }) {
           )}
         </QueryResult>
       )}
-      <p class="others">A path has the names of the events of one install. It is shorter where its session or day ends.</p>
+      <p class="others">A path lists consecutive events of one install. It is shorter if the session or the day ends.</p>
     </>
   );
 }

@@ -165,7 +165,7 @@ function SaveDialog({ saved, pending, error, save, close }: { saved: Saved[]; pe
   const isTaken = (name: string) => saved.some((each) => each.name === name);
   return (
     <Dialog title="Save this question" close={close}>
-      <NameForm field="name" action="Save" error={error} pending={pending} submit={save} close={close} about={(name) => (isTaken(name) ? "Replaces the saved question of this name." : undefined)} />
+      <NameForm field="name" action="Save" error={error} pending={pending} submit={save} close={close} about={(name) => (isTaken(name) ? "Replaces the saved question with this name." : undefined)} />
     </Dialog>
   );
 }

@@ -68,7 +68,7 @@ export default function ConditionEditor({ project, fields, start, apply, cancel 
         }}
         options={options}
         choose={choose}
-        nothing={fields.length === 0 ? "Loading…" : "No field has this name."}
+        nothing={fields.length === 0 ? "Loading…" : "No matching field."}
       />
       {field && (
         <>
@@ -150,7 +150,7 @@ function ValuesInput({ project, field, op, values, setValues, text, setText, sub
         setText={setText}
         options={options}
         choose={add}
-        nothing={answer.isError ? answer.error.message : answer.isFetching || search !== text.trim() ? "Searching…" : text.trim() ? "No event in this period has such a value." : "No other value in this period."}
+        nothing={answer.isError ? answer.error.message : answer.isFetching || search !== text.trim() ? "Searching…" : text.trim() ? "No matching value in this period." : "No other value in this period."}
         back={() => setValues(values.slice(0, -1))}
         enter={() => (text.trim() ? add(text.trim()) : submit())}
       />

@@ -60,7 +60,7 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
           <input name="hosts" defaultValue={settings.hosts.join(" ")} spellcheck={false} />
         </Field>
         <Field
-          label="Sites of Plausible and Umami"
+          label="Plausible and Umami sites"
           name="sites"
           error={error}
           about="Domains and website IDs whose events this project accepts without a key."
@@ -88,7 +88,7 @@ export function ProjectForm({ slug, settings }: { slug: string; settings: Projec
           )}
           <ConfirmButton
             label="Archive"
-            question="The project stops accepting events and is no longer public. Its data stays, and you can restore it in the settings of the server."
+            question="The project stops accepting events and is no longer public. Its data stays, and you can restore it in the server's settings."
             act={() => archive.mutate({ slug })}
           />
         </div>
