@@ -92,7 +92,7 @@ help: ## list the targets
 run: $(READY) try-dashboard ## install if necessary and start the server, which migrates its store
 	@exec .venv/bin/footfall serve
 
-demo: $(READY) try-dashboard ## start the server with a few weeks of synthetic events
+demo: $(READY) try-dashboard ## create a project `demo` with a month of synthetic events, and start the server
 	@exec .venv/bin/footfall demo --serve
 
 install: $(READY_DEV) ## install the dependencies of all targets below
@@ -102,12 +102,12 @@ dashboard: $(DASHBOARD) ## build the dashboard (targets that need it do so autom
 screenshots: $(READY_DEV) $(DASHBOARD) ## write every page of the dashboard to screenshots/: large and small, light and dark, empty and full
 	@.venv/bin/python -m tests.dashboard.screenshots
 
-# Compiled modules save each process of the tests a second or more, also in shells that ask Python not to write them.
+# Compiled modules save each process of the tests a second or more, even in shells that tell Python not to write them.
 test test-quick test-all: export PYTHONDONTWRITEBYTECODE :=
 
 pytest = @.venv/bin/python -m pytest $(if $(filter-out 0,$(WORKERS)),--numprocesses $(WORKERS) --dist loadgroup)
 
-test: $(READY_DEV) $(DASHBOARD) ## run what a push requires; WORKERS=0 runs them serially, TEST_ARGS="-k counts" selects some
+test: $(READY_DEV) $(DASHBOARD) ## run the tests that a push requires; WORKERS=0 runs them serially, TEST_ARGS="-k counts" selects some
 	$(pytest) -m "not slow" $(TEST_ARGS)
 
 QUICK := tests/dialects tests/ingest tests/privacy tests/scrubbing tests/contracts/test_language.py
@@ -117,7 +117,7 @@ test-quick: $(READY_DEV) ## run the tests of dialects, ingest, privacy and scrub
 
 test-all: export FOOTFALL_TEST_EVENTS ?= 100000
 test-all: export FOOTFALL_TEST_EXAMPLES ?= 30
-test-all: $(READY_DEV) $(DASHBOARD) ## run all tests: also all on PostgreSQL, SDKs, binary, image, large recounts, long faults
+test-all: $(READY_DEV) $(DASHBOARD) ## run all tests, including those on PostgreSQL, of SDKs, the binary and the image, large recounts and long faults
 	$(pytest) $(TEST_ARGS)
 
 check: $(READY_DEV) $(DASHBOARD) ## check style, types and import contracts
