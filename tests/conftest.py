@@ -203,7 +203,7 @@ def change_in(database: Path | str, *statements: str) -> None:
 
 
 def rollup_differences(database: Path | str) -> dict[str, set[tuple[object, ...]]]:
-    """Rows by which a store's rollups and a recount from its raw events differ, by table; empty where they agree."""
+    """Rows by which a store's rollups and a recount from its raw events differ, by table; empty if they agree."""
     with asking(database) as ask:
         found = {table: set(ask(KEPT.get(table, f"SELECT * FROM {table}"))) ^ set(ask(recount)) for table, recount in RECOUNTS.items()}
     return {table: rows for table, rows in found.items() if rows}
@@ -295,7 +295,7 @@ def is_second_run(item: pytest.Item) -> bool:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A module that names its `ENGINES` has its tests run on each of them, but for those marked `on_sqlite`; the others run on SQLite."""
+    """Run the tests of a module with `ENGINES` on each of these, except those marked `on_sqlite`; run all other tests on SQLite."""
     engines = getattr(metafunc.module, "ENGINES", None)
     if "engine" in metafunc.fixturenames and engines and metafunc.definition.get_closest_marker("on_sqlite") is None:
         metafunc.parametrize("engine", engines, indirect=True)

@@ -96,7 +96,7 @@ class LimitedAddress:
     events: Count = field("Number of its events that were refused.")
 
 
-@strawberry.type(description="An API key. The key itself is shown once, at its creation.")
+@strawberry.type(description="An API key. The key itself is shown once, when it is created.")
 class Key:
     id: strawberry.ID = field("Id.")
     name: str = field("Display name.")

@@ -35,7 +35,7 @@ class FunnelInput:
     where: list[ConditionInput] = strawberry.field(default_factory=list, description="Conditions that the events of all steps must meet.")
     by: list[ByInput] = strawberry.field(
         default_factory=list,
-        description="Fields of the first step's event to split by, at most two. An install that upgrades stays in its row.",
+        description="Fields to split by, at most two, as the first step's event has them. An install that upgrades stays in its row.",
     )
     period: PeriodInput | None = strawberry.field(default=None, description="Period. Default: the last 30 days.")
     within_hours: float = strawberry.field(
@@ -105,7 +105,7 @@ class RetentionInput:
     )
     by: list[ByInput] = strawberry.field(
         default_factory=list,
-        description="Fields of the event with which an install begins to split by, at most two. An install that upgrades stays in its row.",
+        description="Fields to split by, at most two, as the event has them with which an install begins. An install that upgrades stays in its row.",
     )
     period: PeriodInput | None = strawberry.field(default=None, description="Period, widened to whole steps. Default: the last 30 days.")
     first: int = strawberry.field(default=10, description="Number of groups listed, largest first, from 1 to 200.")
@@ -153,7 +153,7 @@ class RetentionAnswer:
 class PathsInput:
     event: list[ConditionInput] = strawberry.field(description="Conditions of the chosen event. Each event that meets them counts.")
     where: list[ConditionInput] = strawberry.field(default_factory=list, description="Conditions that all events of a path must meet.")
-    by: list[ByInput] = strawberry.field(default_factory=list, description="Fields of the chosen event to split by, at most two.")
+    by: list[ByInput] = strawberry.field(default_factory=list, description="Fields to split by, at most two, as the chosen event has them.")
     direction: Direction = strawberry.field(default=Direction.AFTER, description="Events before or after the chosen one.")
     within: Within = strawberry.field(default=Within.SESSION, description="The session or the day in which a path lies.")
     length: int = strawberry.field(default=3, description="Maximum number of events of a path, from 1 to 5.")

@@ -74,7 +74,7 @@ class Question:
 class SavedFunnel:
     steps: list[Segment] = described("Steps in order, each with its conditions.")
     where: list[Condition] = described("Conditions that the events of all steps must meet.")
-    by: list[SplitField] = described("Fields of the first step's event to split by.")
+    by: list[SplitField] = described("Fields to split by, as the first step's event has them.")
     period: RelativePeriod = described("Period.")
     within_hours: float = described("Maximum time from the first step to the last, in hours.")
     ordered: bool = described("False if an install may meet the steps in any order.")
@@ -88,7 +88,7 @@ class SavedRetention:
     where: list[Condition] = described("Conditions that all events must meet.")
     start: list[Condition] = described("Conditions of the event with which an install begins.")
     back: list[Condition] = described("Conditions of the events with which an install returns.", "return")
-    by: list[SplitField] = described("Fields of the event with which an install begins to split by.")
+    by: list[SplitField] = described("Fields to split by, as the event has them with which an install begins.")
     period: RelativePeriod = described("Period.")
     first: int = described("Number of groups listed.")
     audience: Audience = described(AUDIENCE)
@@ -98,7 +98,7 @@ class SavedRetention:
 class SavedPaths:
     event: list[Condition] = described("Conditions of the chosen event.")
     where: list[Condition] = described("Conditions that all events of a path must meet.")
-    by: list[SplitField] = described("Fields of the chosen event to split by.")
+    by: list[SplitField] = described("Fields to split by, as the chosen event has them.")
     direction: Direction = described("Events before or after the chosen one.")
     within: Within = described("The session or the day in which a path lies.")
     length: int = described("Maximum number of events of a path.")

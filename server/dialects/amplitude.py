@@ -29,7 +29,9 @@ class Event(msgspec.Struct, kw_only=True):
     device_id: Annotated[str | None, Meta(description="The install. Only its keyed hash is stored.")] = None
     user_id: Annotated[str | None, Meta(description="The install if `device_id` is missing. Only its keyed hash is stored.")] = None
     time: Annotated[int | None, Meta(description="The time of the event in epoch milliseconds.")] = None
-    insert_id: Annotated[str | None, Meta(description="The id of the event: an id of the same install counts once in 30 days.")] = None
+    insert_id: Annotated[
+        str | None, Meta(description="The id of the event: events of one install with the same id count once in 30 days.")
+    ] = None
     session_id: Annotated[int | None, Meta(description="The session. Only its keyed hash is stored. -1 is none.")] = None
     app_version: Annotated[str | None, Meta(description="Version of the tool.")] = None
     os_name: Annotated[str | None, Meta(description="Operating system.")] = None

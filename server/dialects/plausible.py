@@ -28,7 +28,8 @@ class Event(msgspec.Struct, kw_only=True):
     n: Annotated[str, Meta(description="The name of the event, cut at 100 characters. `engagement` is dropped.")]
     d: Annotated[str, Meta(description="The domain. If there are several, separated by commas, the first that a project lists counts.")]
     p: Annotated[
-        dict[str, Any] | str | None, Meta(description="The program's own properties, also as a text in JSON, without addresses and URLs.")
+        dict[str, Any] | str | None,
+        Meta(description="The program's own properties, as an object or as JSON text, without addresses and URLs."),
     ] = None
     u: Annotated[str | None, Meta(description="The page's URL, which is not kept.")] = None
     r: Annotated[str | None, Meta(description="The referrer, which is not kept.")] = None

@@ -28,7 +28,9 @@ class Event(msgspec.Struct, kw_only=True):
 
     event: Annotated[str, Meta(description="The name of the event, cut at 100 characters.")]
     distinct_id: Annotated[str | None, Meta(description="The anonymous id of one installation. Only its keyed hash is stored.")] = None
-    uuid: Annotated[str | None, Meta(description="The id of the event: an id of the same install counts once in 30 days.")] = None
+    uuid: Annotated[str | None, Meta(description="The id of the event: events of one install with the same id count once in 30 days.")] = (
+        None
+    )
     timestamp: str | None = None
     properties: Annotated[
         dict[str, Any] | None,

@@ -32,7 +32,9 @@ class Message(msgspec.Struct, kw_only=True, rename="camel"):
     ] = None
     event: Annotated[str | None, Meta(description="The name of the event, for `track`; cut at 100 characters.")] = None
     name: Annotated[str | None, Meta(description="The name of a page or screen.")] = None
-    message_id: Annotated[str | None, Meta(description="The id of the call: an id of the same install counts once in 30 days.")] = None
+    message_id: Annotated[
+        str | None, Meta(description="The id of the call: calls of one install with the same id count once in 30 days.")
+    ] = None
     anonymous_id: Annotated[str | None, Meta(description="The anonymous id of one installation. Only its keyed hash is stored.")] = None
     user_id: Annotated[
         str | None,

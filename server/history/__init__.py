@@ -8,7 +8,7 @@
 
 - `sql` is one SELECT in DuckDB's dialect, with `?` for parameters. `events` holds every event of the project that the store holds when the
   query begins: the files, and the *tail*, which is what the files lack. Its columns are `event_columns.COLUMNS`, with texts for dictionary numbers.
-- `since_id` and `until_id` (ids contain the time of arrival, see `server.event_id`) skip whole files and bound the tail. Give them where
+- `since_id` and `until_id` (ids contain the time of arrival, see `server.event_id`) skip whole files and bound the tail. Pass them if
   the question has a period, and still filter by `occurred_at`.
 - `history.run` runs several statements over the same events, which may copy them into a temporary table first.
 - `properties` are names of properties for which `events` has the columns `texts_column(name)` and `numbers_column(name)`. Those that a

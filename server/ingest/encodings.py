@@ -33,7 +33,7 @@ def inflate(body: bytes, header: bytes, limit: int) -> bytes:
 
 
 def encoding_of(body: bytes) -> bytes:
-    """Return the encoding that the first bytes of a body indicate, or nothing. JSON never starts with these bytes."""
+    """Return the encoding that the first bytes of a body indicate, or an empty text. JSON never starts with these bytes."""
     if body.startswith(b"\x1f\x8b"):
         return b"gzip"
     if body.startswith(b"\x28\xb5\x2f\xfd"):

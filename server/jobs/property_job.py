@@ -1,4 +1,4 @@
-"""The job that counts stored events by the properties that projects have named since."""
+"""The job that counts stored events by properties that projects named after the events arrived."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETTLED = 5 * MINUTE  # after which all servers know of a name, and have committ
 
 
 async def count_properties(run: Run) -> str:
-    """Count the events of the past by each property that was named since.
+    """Count the past events by each property that was named after they arrived.
 
     The events and the sums are read at one moment, and only their difference is added: commits continue meanwhile, and an interrupted run is simply
     repeated.

@@ -15,7 +15,7 @@ JOBS = (
     Job("trending", trending, 10 * MINUTE, 2 * MINUTE, "computes which targets are trending"),
     Job("alerts", alerts, 5 * MINUTE, 1 * MINUTE, "evaluates alert rules and delivers their alerts"),
     Job("fold_values", fold_values, HOUR, 7 * MINUTE, "keeps, for each dimension and day, the 1,000 values with the most installs, and counts the rest as (other)"),
-    Job("count_properties", count_properties, 5 * MINUTE, 4 * MINUTE, "counts stored events by the properties that projects have named since"),
+    Job("count_properties", count_properties, 5 * MINUTE, 4 * MINUTE, "counts stored events by properties that were named after they arrived"),
     Job("expire", expire, DAY, 2 * HOUR + 40 * MINUTE, "deletes expired marks of ids and views, and expired sessions"),
     Job("retention", retention, DAY, 3 * HOUR, "deletes raw events past their retention period and frees the space"),
     Job("check_rollups", check_rollups, DAY, 3 * HOUR + 40 * MINUTE, "recounts the last days and compares them with the rollups; if started by hand, all days"),

@@ -46,7 +46,7 @@ NOTES: dict[tuple[str, str], str] = {
         "engagement",
         "/v1/engagement",
     ): "A view counts once in 30 minutes for a target and a session (or else a user, or the address and user agent "
-    'of the day); repeated views return `{"counted": false}`. An array may contain up to 1,000.',
+    'of the day); repeated views return `{"counted": false}`. An array may contain up to 1,000 events.',
     ("sonicjs", "/v1/events"): "`installation_completed` counts as a success and `installation_failed` as a failure.",
     ("sonicjs", "/api/v1/events"): "`installation_completed` counts as a success and `installation_failed` as a failure.",
     ("flakedrop", "/v1/events"): "Unknown types and fields are stored and counted.",

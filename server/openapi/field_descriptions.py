@@ -14,7 +14,7 @@ _EVERYWHERE = {
     "event_type": "Name of the event.",
     "ignored": "Fields that were not understood. Omitted if there are none. The event was stored without them.",
     "events": "The events, at most 1,000.",
-    "id": "Idempotency id: of events of one install with the same id, one counts in 30 days.",
+    "id": "Idempotency id: events of one install with the same id count once in 30 days.",
     "installation_id": "Anonymous id of the installation. Only its keyed hash is stored.",
     "name": "Name of the event, such as `build` or `install_failed`.",
     "os": "Operating system. `win32`, `Darwin` and similar names are normalized to `windows`, `darwin`.",

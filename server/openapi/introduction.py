@@ -34,7 +34,7 @@ its end are accepted without a redirect, so that clients that follow no redirect
 
 - A single event has at most {max_body}, a batch at most {max_batch_body} and 1,000 events. Headers (at most 32 KiB) and body have {body_timeout} seconds each.
 - An event with a value that cannot be stored is rejected, by its index in a batch: duplicate names in an object, NUL characters, integers
-  beyond 64 bits, numbers beyond a double, names of more than 256 characters, more than 16 levels. Each event of a batch has at most {max_body}, too.
+  beyond 64 bits, numbers beyond a double, names of more than 256 characters, more than 16 levels. Each event of a batch may also have at most {max_body}.
 - Unknown values, times and fields never cause a rejection. The response lists them in `ignored`. Texts
   that are too long are truncated and end in `…`. Empty texts count as missing.
 - A body may be compressed (`Content-Encoding: gzip`, `deflate` or `zstd`), within the same limits after decompression. It may begin with a byte

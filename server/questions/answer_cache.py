@@ -91,7 +91,7 @@ def shared(question: Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]) ->
 def reused_until_write(
     question: Callable[Concatenate[Store, P], Coroutine[Any, Any, T]],
 ) -> Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]:
-    """Like `shared`, and reuse the answer until the next write, for at most a second, where no other process writes to the store.
+    """Like `shared`, and reuse the answer until the next write, for at most a second, if no other process writes to the store.
 
     The parts of a page may also ask one after the other.
     """

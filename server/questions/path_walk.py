@@ -110,7 +110,7 @@ class Walk(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _counts(events: str) -> str:
-    """The counts of each place and path, and of each place."""
+    """The counts of each place (the index of a group) with each path, and of each place in total."""
     by_path = f"SELECT place, path, ANY_VALUE(text) AS text, {_BY_INSTALL} FROM {events} GROUP BY place, path, install_id"
     by_place = f"SELECT place, {_BY_INSTALL} FROM {events} GROUP BY place, install_id"
     return (

@@ -47,7 +47,7 @@ class Within(enum.Enum):
 class Paths(msgspec.Struct, frozen=True, kw_only=True):
     """A question: which events of the same install follow (or precede) each event that meets `event`?
 
-    A path has the names of up to `length` events and is shorter where the session or day ends. `where` selects the events that paths consist of. Each
+    A path has the names of up to `length` events and is shorter if the session or day ends. `where` selects the events that paths consist of. Each
     event that meets `event` counts, for people if it is an event of people, whatever the other events of its path are. `by` splits by one of its
     fields. The `first` most frequent paths and the `first` largest groups, by the events of the `audience`, are listed.
     """

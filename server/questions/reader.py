@@ -302,7 +302,7 @@ class Reader:
         return self.facts(Facts, period, where)
 
     async def read_steps(self, facts: Facts, query: Query, *, is_marked: bool = False) -> list[dict[str, Any]]:
-        """Run a query whose rows have a step. Over the history, read one part of the period after the other, to save memory. `is_marked`: the query
+        """Run a query whose rows have a step. Over the history, read the parts of the period one by one, to save memory. `is_marked`: the query
         groups few events if marks tell which installs count.
         """
         found = []

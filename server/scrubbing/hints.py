@@ -11,7 +11,7 @@ _HEAD = re.compile(r"(?:[a-z0-9_/@~%:& -]|\\[.?\\])+(?![*+?{])")
 
 
 def union(hints: Iterable[str]) -> re.Pattern[str]:
-    """Combine hints into one expression, grouped by the rarest character in the beginning of each: `re` skips to the next of these in one step.
+    """Combine hints into one expression, grouped by the rarest character at the beginning of each: `re` skips to the next of these in one step.
 
     `token` becomes `k(?<=tok)en`. A plain alternation of the hints takes three times as long.
     """
@@ -23,7 +23,7 @@ def union(hints: Iterable[str]) -> re.Pattern[str]:
 
 
 def _anchored(hint: str) -> tuple[str, str]:
-    """Return the rarest character in the beginning of a hint, and the expression around it."""
+    """Return the rarest character at the beginning of a hint, and the expression around it."""
     match = _HEAD.match(hint)
     if match is None:
         raise ValueError(f"the hint {hint!r} does not begin with a literal character")

@@ -775,7 +775,7 @@ const becomesSender = (function (path, sender, now, isLikely) {
 
 /**
  * The sender, whose source runs in a process of its own: sends all events of the queue that are free, each batch once, and for three seconds
- * after the last one those that come. While it runs, `queue/sender` says so to other runs. Refers to nothing outside itself but `fs`.
+ * after the last one also new events. `queue/sender` tells other runs that it is running. Refers to nothing outside itself but `fs`.
  */
 async function drain(settings, fs, within) {
   const { url, key, queue, sender } = JSON.parse(settings);

@@ -65,7 +65,7 @@ def _quiet(method):
 class Footfall:
     """Telemetry of one tool.
 
-    `url` is the server's address, with `/p/PROJECT` where the project has one; `key` a write key where the project requires one.
+    `url` is the server's address, with `/p/PROJECT` unless the project is the default one; `key` is a write key, if the project requires one.
     `command` is the tool's own telemetry command as users type it ("mytool telemetry"), `about` a page on what is sent: the notice names
     both. `notice=False` says that users are informed elsewhere, before the first run (an installer, a package's description).
     `sample_rate` is the share of events that is sent, chosen at random: 0.1 is one in ten.

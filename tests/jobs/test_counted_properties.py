@@ -40,7 +40,7 @@ Send = Callable[..., Awaitable[None]]
 
 @pytest.fixture
 def run(store: Store, settings: Settings) -> Run:
-    """A run of a job in ten minutes, when all servers know of a name."""
+    """A run of a job ten minutes from now, when all servers know a new name."""
     return Run(store, settings, now=lambda: epoch_ms() + 10 * MINUTE)
 
 

@@ -42,7 +42,7 @@ def module_of(frame: FrameType) -> str:
 
 
 async def paths_of(query: str, state: Services) -> set[tuple[str, ...]]:
-    """The modules from the field, or from where its work continues beside others, to each place that runs SQL."""
+    """The modules from the field, or from the task that continues its work, to each call that runs SQL."""
     found: set[tuple[str, ...]] = set()
 
     def profile(frame: FrameType, event: str, _: Any) -> None:

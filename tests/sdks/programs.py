@@ -124,7 +124,7 @@ _APTABASE_KEY = "A-SH-{:.10}"  # its SDKs accept no other form
 
 
 class Sdk(NamedTuple):
-    """A package and a program that sends one event `build` with it. `os` is None where the SDK sends no system."""
+    """A package and a program that sends one event `build` with it. `os` is None if the SDK sends no system."""
 
     package: str
     program: str

@@ -23,7 +23,7 @@ HANG = 60  # seconds: more than any of these SDKs may keep its program
 
 
 def run(sdk: Sdk, url: str, key: str) -> subprocess.CompletedProcess[str]:
-    """Install the SDK where it is missing, and run its program to its end."""
+    """Install the SDK if it is missing, and run its program to its end."""
     folder = FOLDER / sdk.package.replace("/", "+").replace("@", "")
     if sdk.program.lstrip().startswith("import"):
         if not folder.exists():
@@ -91,5 +91,5 @@ def test_a_wrong_key_and_a_stopped_server_neither_crash_nor_hang_the_program(ser
         (f"http://127.0.0.1:{free_port()}", sdk.key.format("anykey")),
     ):
         ended = run(sdk, url, key)
-        # RudderStack's Node.js SDK ends its program by itself where no server listens; no answer could change that.
+        # RudderStack's Node.js SDK ends its program if no server listens; no answer could change that.
         assert ended.returncode == 0 or (url != server.url and sdk.package.startswith("@rudderstack")), ended.stderr

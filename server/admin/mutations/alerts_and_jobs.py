@@ -73,7 +73,7 @@ class AlertChanges:
 class AlertResult(Result):
     alert: Alert | None = strawberry.field(default=None, description="The alert. Null if there are errors.")
     secret: str | None = strawberry.field(
-        default=None, description="Secret that signs the notifications. Shown once, at the creation. Null otherwise."
+        default=None, description="Secret that signs the notifications. Shown once, when the alert is created. Null otherwise."
     )
 
 

@@ -1,4 +1,4 @@
-"""Weights of events: the number of events that one stands for, where a client sends only a sample."""
+"""Weights of events: the number of events that one stands for, if a client sends only a sample."""
 
 from __future__ import annotations
 

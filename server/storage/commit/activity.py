@@ -85,7 +85,7 @@ class _Chain:
             self._versions.setdefault(day, {})[environment] = version
 
     def end_at_missing(self, day: int) -> None:
-        """End the chain where the previous day has no row: it was deleted, and the walk back must not look for it again."""
+        """End the chain if the previous day has no row: it was deleted, and the walk back must not look for it again."""
         if day not in self._days:
             self._earlier[min(self._days)] = NEVER
 

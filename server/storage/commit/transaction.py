@@ -225,7 +225,7 @@ class Commit:
         return int(found[0])
 
     def _find_targets(self, connection: Connection, batch: Batch, exceptions: dict[int, Receipt]) -> dict[int, int]:
-        """Map the indexes of events to the numbers of their targets. Record an exception where the project does not accept the target."""
+        """Map the indexes of events to the numbers of their targets. Record an exception if the project does not accept the target."""
         numbers: dict[int, int] = {}
         looked_up: dict[tuple[int, str, str], tuple[int, bool] | None] = {}
         for place, event in enumerate(batch.events):

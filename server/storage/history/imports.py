@@ -146,7 +146,7 @@ def _fresh(connection: Connection, batch: ImportBatch) -> list[int]:
 
 
 def _without_known(connection: Connection, events: list[Event], places: list[int]) -> list[int]:
-    """Return the indexes without those of events that the store has although they were never imported: the file was exported from this store."""
+    """Drop the indexes of events that the store has although they were never imported, because the file was exported from this store."""
     numbers = msgspec.json.encode([events[place].id for place in places]).decode()
     sql = f"SELECT id, project_id, occurred_at, install_id FROM event WHERE id IN ({connection.sql.integers('?')})"
     there = set(connection.execute(sql, (numbers,)))
