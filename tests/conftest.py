@@ -38,7 +38,7 @@ SECRET = "a secret that all servers of a test share"
 class Server:
     """`footfall serve` in a process of its own, on a data folder that outlives it.
 
-    `command` starts the program: this checkout's, unless another form of it is tested.
+    `command` starts the program: that of this checkout, unless a test is about another form.
     """
 
     def __init__(self, folder: Path, env: dict[str, str], command: Sequence[str] = CHECKOUT) -> None:

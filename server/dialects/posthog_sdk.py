@@ -1,6 +1,6 @@
 """PostHog's SDKs: batches (`/batch/`), single events (`/capture/`), the newer protocol (`/i/v1/analytics/events`), and feature flags (always an empty set).
 
-The project's key is the body's `api_key`, in the newer protocol the bearer. Events about the SDK's own model (persons, groups, flags) do not count as
+The project's key is the body's `api_key`, or the bearer token in the newer protocol. Events about the SDK's own model (persons, groups, flags) do not count as
 usage; the system and version that they report of an install are kept.
 """
 

@@ -171,7 +171,7 @@ class SelectedFacts(HistoryFacts, frozen=True, kw_only=True):
     columns: ClassVar[tuple[str, ...]] = ("occurred_at", "people", "install_id", "duration_us", "events", "successes", "failures")
 
     def marked_days(self, engine: SqlEngine) -> tuple[Sql, Sql]:
-        """From the files: reading the marks takes less time than grouping the copy."""
+        """Like `HistoryFacts.marked_days`, from the files instead of the copy: reading the marks takes less time than grouping the copy."""
         return HistoryFacts(**msgspec.structs.asdict(self)).marked_days(engine)
 
     def _relation(self) -> Sql:

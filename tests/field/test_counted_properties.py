@@ -25,7 +25,7 @@ def test_twenty_properties_are_counted(field: Any, make_project: Callable[..., s
 
 @pytest.mark.one_path
 def test_a_property_that_is_named_later_counts_past_events_and_arrays_by_element(field: Any) -> None:
-    """Nested properties are named by their path. The figures are right at once, before a job has counted the past."""
+    """Nested properties are named by their path. The figures are correct at once, before a job has counted past events."""
     documents = ({"tags": ["a", "b", "a"], "build": {"stage": "bundle"}}, {"tags": "a", "build": {"stage": "bundle"}}, {"tags": [7, None]})
     for document in documents:
         assert field.post({"name": "build", "properties": document}).json()["accepted"] == 1

@@ -1,6 +1,6 @@
-"""The SDKs of other systems, unmodified, each as a program of its own against a real server.
+"""The unmodified SDKs of other systems, each in a program of its own, against a real server.
 
-The SDKs come from PyPI and npm, into the folder FOOTFALL_SDKS or a folder of the temporary directory, and stay there for the next run.
+They are installed from PyPI and npm into the folder FOOTFALL_SDKS, or into a temporary folder, and stay there for the next run.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def test_without_redis_events_are_taken_with_limits_of_each_replica(make_server:
 
 
 def is_well(server: Any) -> None:
-    """Wait until the server says that Redis is there."""
+    """Wait until the server reports that Redis is available."""
     deadline = time.monotonic() + 60
     while (health := server.client.get("/health").json())["redis"] != "ok":
         assert time.monotonic() < deadline
