@@ -91,7 +91,7 @@ async def _steps(folder: Path, requests: int) -> dict[str, float]:
     messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     ended = asyncio.Event()
 
-    async def heard(message: dict[str, Any]) -> None:
+    async def receive(message: dict[str, Any]) -> None:
         if message["type"].endswith(".complete"):
             ended.set()
 
@@ -100,7 +100,7 @@ async def _steps(folder: Path, requests: int) -> dict[str, float]:
         await messages.put({"type": kind})
         await ended.wait()
 
-    running = asyncio.create_task(app({"type": "lifespan", "state": {}}, messages.get, heard))
+    running = asyncio.create_task(app({"type": "lifespan", "state": {}}, messages.get, receive))
     await lifespan("lifespan.startup")
     tune_garbage_collector()
     try:

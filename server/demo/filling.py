@@ -99,7 +99,7 @@ async def fill(
         if app.first_token is not None:
             # The token would not be seen here. The first real start creates another one and prints it.
             await ApiKey.delete().where(ApiKey.hash == hash_key(app.first_token))
-        for wave in _waves(tell(period, events, seed)):
+        for wave in _waves(simulate(period, events, seed)):
             await send(app, wave, slug=slug, clock=clock)
             calls += len(wave)
             for call in wave:
@@ -110,15 +110,15 @@ async def fill(
     return Summary(slug, before.created, days, calls, dict(sent), gained, time.monotonic() - started)
 
 
-def tell(period: Period, events: int, seed: int) -> Iterator[Call]:
+def simulate(period: Period, events: int, seed: int) -> Iterator[Call]:
     """Generate the calls of a period in order of arrival, with exactly `events` events. Deterministic for the same arguments."""
     story = Story(period, Draw(f"footfall {seed}", str(period.end)))
-    families = [_Teller(family, part, story) for family, part in zip(scenario.FAMILIES, _parts(events), strict=True)]
+    simulations = [_Simulation(family, part, story) for family, part in zip(scenario.FAMILIES, _parts(events), strict=True)]
     ahead: list[tuple[int, int, Call]] = []  # calls that arrive after the day that generated them
     number = 0
     for place, day in enumerate(period.days()):
-        for teller in families:
-            for call in teller.day(place, day):
+        for simulation in simulations:
+            for call in simulation.day(place, day):
                 heapq.heappush(ahead, (min(call.at, period.end), number, call))
                 number += 1
         while ahead and (ahead[0][0] < day.end or day.end == period.end):
@@ -130,7 +130,7 @@ def _parts(events: int) -> list[int]:
     return simulated_installs.budget(events, [family.share for family in scenario.FAMILIES])
 
 
-class _Teller:
+class _Simulation:
     """The simulation of one family: its installs, and the number of events for each day."""
 
     def __init__(self, family: scenario.Family, events: int, story: Story) -> None:

@@ -59,15 +59,15 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
     folder = tmp_path_factory.mktemp("demo") / "data"
     calls: list[Call] = []
     progress: list[tuple[int, int]] = []
-    tell = filling.tell
+    simulate = filling.simulate
 
-    def overheard(*arguments: Any) -> Iterator[Call]:
-        for call in tell(*arguments):
+    def recorded(*arguments: Any) -> Iterator[Call]:
+        for call in simulate(*arguments):
             calls.append(call)
             yield call
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(filling, "tell", overheard)
+        patch.setattr(filling, "simulate", recorded)
         summary = asyncio.run(
             fill(settings_of(folder), days=DAYS, events=EVENTS, progress=lambda done, total: progress.append((done, total)))
         )
@@ -222,22 +222,22 @@ async def test_a_demo_without_events_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("events", "days"), [(1, 1), (7, 30), (333, 1), (2_000, 30)])
 def test_the_demo_has_as_many_events_as_were_requested(events: int, days: int) -> None:
     period = Period(MONTH.end - days * DAY, MONTH.end)
-    calls = list(filling.tell(period, events, 1))
+    calls = list(filling.simulate(period, events, 1))
     assert sum(call.events for call in calls) == events
     assert [call.at for call in calls] == sorted(call.at for call in calls)
     assert all(period.start <= call.at <= period.end for call in calls)
 
 
 def test_a_seed_determines_the_events() -> None:
-    assert list(filling.tell(MONTH, 1_000, 1)) == list(filling.tell(MONTH, 1_000, 1))
-    assert list(filling.tell(MONTH, 1_000, 1)) != list(filling.tell(MONTH, 1_000, 2))
+    assert list(filling.simulate(MONTH, 1_000, 1)) == list(filling.simulate(MONTH, 1_000, 1))
+    assert list(filling.simulate(MONTH, 1_000, 1)) != list(filling.simulate(MONTH, 1_000, 2))
 
 
 @pytest.fixture(scope="module")
 def kelp() -> list[dict[str, Any]]:
     """The events of kelp in a month, each once."""
     found: dict[str, dict[str, Any]] = {}
-    for call in filling.tell(MONTH, 20_000, 1):
+    for call in filling.simulate(MONTH, 20_000, 1):
         if call.family == "native":
             body = msgspec.json.decode(call.body)
             events = body if isinstance(body, list) else body.get("events") or [body.get("data", body)]

@@ -69,7 +69,7 @@ async def ask(settings: Settings) -> list[Finding]:
     return findings
 
 
-def heard(findings: list[Finding], level: str, *words: str) -> Finding:
+def finding_of(findings: list[Finding], level: str, *words: str) -> Finding:
     """The finding of a level that contains all of the words."""
     for finding in findings:
         if finding.level == level and all(word in f"{finding.message} {finding.fix}" for word in words):
@@ -88,7 +88,7 @@ async def test_before_the_first_start_doctor_names_what_serve_will_create_and_cr
     findings = await ask(settings_of(tmp_path / "not" / "there"))
     assert problems(findings) == []
     for what in ("data folder", "secret", "database"):
-        assert "footfall serve" in heard(findings, "ok", what, "yet").fix
+        assert "footfall serve" in finding_of(findings, "ok", what, "yet").fix
     assert everything_in(tmp_path) == {}
 
 
@@ -96,7 +96,7 @@ async def test_a_healthy_store_is_reported_as_healthy(served: Settings) -> None:
     findings = await ask(served)
     assert problems(findings) == []
     for what in ("is intact", "tables are up to date", "2 projects, 0 keys, 1 admin; no events yet", "for its owner only", "is free"):
-        heard(findings, "ok", what)
+        finding_of(findings, "ok", what)
 
 
 def test_doctor_beside_a_running_server_asks_it_for_its_health(server: Any) -> None:
@@ -113,8 +113,8 @@ async def test_doctor_checks_a_store_in_use(server: Any, monkeypatch: pytest.Mon
     monkeypatch.setattr(store_checks, "LARGE_WAL", 1)
     findings = await ask(settings_of(server.folder / "data"))
     assert problems(findings) == []
-    heard(findings, "ok", "1 project", "the last event arrived on")
-    heard(findings, "warning", "-wal has grown to", "restart the server")
+    finding_of(findings, "ok", "1 project", "the last event arrived on")
+    finding_of(findings, "warning", "-wal has grown to", "restart the server")
 
 
 async def test_after_a_crash_the_store_is_read_as_the_next_start_will_find_it(server: Any) -> None:
@@ -123,10 +123,10 @@ async def test_after_a_crash_the_store_is_read_as_the_next_start_will_find_it(se
     settings = settings_of(server.folder / "data")
     findings = await ask(settings)
     assert problems(findings) == []
-    heard(findings, "ok", "the last event arrived on")
+    finding_of(findings, "ok", "the last event arrived on")
 
     settings.sqlite_path.with_name("footfall.sqlite3-shm").unlink()
-    heard(await ask(settings), "warning", "was not closed", "keep the -wal file")
+    finding_of(await ask(settings), "warning", "was not closed", "keep the -wal file")
 
 
 # --- the store ----------------------------------------------------------------------------------------------------------------------------
@@ -136,34 +136,34 @@ async def test_a_damaged_store_is_a_problem_and_a_backup_repairs_it(served: Sett
     with served.sqlite_path.open("r+b") as file:
         file.seek(4096)
         file.write(b"\xff" * 16_384)
-    heard(await ask(served), "problem", "database", "restore the last backup")
+    finding_of(await ask(served), "problem", "database", "restore the last backup")
 
 
 @pytest.mark.parametrize("content", [b"not a database at all", b"SQLite format 3\0" + b"\0" * 84, b"SQLite format 3\0"])
 async def test_a_file_that_is_not_a_store_is_a_problem(served: Settings, content: bytes) -> None:
     served.sqlite_path.write_bytes(content)
-    heard(await ask(served), "problem", "footfall.sqlite3", "restore the last backup")
+    finding_of(await ask(served), "problem", "footfall.sqlite3", "restore the last backup")
 
 
 async def test_an_empty_file_is_a_warning(served: Settings) -> None:
     served.sqlite_path.write_bytes(b"")
-    heard(await ask(served), "warning", "is empty", "restore a backup")
+    finding_of(await ask(served), "warning", "is empty", "restore a backup")
 
 
 async def test_the_database_of_another_program_is_a_problem(served: Settings) -> None:
     served.sqlite_path.unlink()
     change(served, "CREATE TABLE bookmarks (id INTEGER PRIMARY KEY)")
-    heard(await ask(served), "problem", "another program", "FOOTFALL_DATA_DIR")
+    finding_of(await ask(served), "problem", "another program", "FOOTFALL_DATA_DIR")
 
 
 async def test_a_store_of_a_newer_version_is_a_problem(served: Settings) -> None:
     change(served, "INSERT INTO migration (name, app_name) VALUES ('2999-01-01T00:00:00:000000', 'footfall')")
-    heard(await ask(served), "problem", "newer Footfall", "2999-01-01", "restore a backup")
+    finding_of(await ask(served), "problem", "newer Footfall", "2999-01-01", "restore a backup")
 
 
 async def test_a_store_of_an_older_version_waits_for_its_migrations(served: Settings) -> None:
     change(served, "DELETE FROM migration")
-    heard(await ask(served), "warning", "older", "footfall_0001_initial", "footfall migrate")
+    finding_of(await ask(served), "warning", "older", "footfall_0001_initial", "footfall migrate")
 
 
 async def test_an_event_from_the_future_shows_a_wrong_clock(served: Settings) -> None:
@@ -173,7 +173,7 @@ async def test_an_event_from_the_future_shows_a_wrong_clock(served: Settings) ->
         "INSERT INTO event (id, project_id, name_id, context_id, occurred_at, outcome) VALUES (?, 1, 1, 1, 0, 0)",
         day_after_tomorrow,
     )
-    heard(await ask(served), "warning", "newest event arrived in the future", "set the clock")
+    finding_of(await ask(served), "warning", "newest event arrived in the future", "set the clock")
 
 
 async def test_the_check_of_a_large_store_has_a_time_limit(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,13 +181,13 @@ async def test_the_check_of_a_large_store_has_a_time_limit(served: Settings, mon
     monkeypatch.setattr(store_checks, "_STEPS", 1)
     findings = await ask(served)
     assert problems(findings) == []
-    heard(findings, "ok", "not checked completely", "PRAGMA integrity_check")
-    heard(findings, "ok", "tables are up to date")
+    finding_of(findings, "ok", "not checked completely", "PRAGMA integrity_check")
+    finding_of(findings, "ok", "tables are up to date")
 
 
 async def test_no_login_is_possible_until_the_next_start_creates_a_token(served: Settings) -> None:
     change(served, "DELETE FROM api_key")
-    heard(await ask(served), "ok", "no admin yet", "admin token")
+    finding_of(await ask(served), "ok", "no admin yet", "admin token")
 
 
 def change(settings: Settings, sql: str, *arguments: Any) -> None:
@@ -212,7 +212,7 @@ async def test_files_that_other_users_can_read_or_change_are_reported(
 ) -> None:
     for name, mode in modes.items():
         (served.data_dir / name).chmod(mode)
-    heard(await ask(served), level, *words)
+    finding_of(await ask(served), level, *words)
     served.data_dir.chmod(0o700)
     if "secret" not in modes:  # a closed folder protects its files
         assert problems(await ask(served)) == []
@@ -220,43 +220,43 @@ async def test_files_that_other_users_can_read_or_change_are_reported(
 
 async def test_a_store_without_its_secret_is_a_problem_because_no_install_would_be_known_again(served: Settings) -> None:
     (served.data_dir / "secret").unlink()
-    heard(await ask(served), "ok", "there is no secret yet")  # as before the first start, after `footfall project create`
+    finding_of(await ask(served), "ok", "there is no secret yet")  # as before the first start, after `footfall project create`
     change(served, "INSERT INTO install (id, project_id, first_seen, last_seen, environment, reason) VALUES (1, 1, 0, 0, 0, '')")
-    heard(await ask(served), "problem", "is missing", "FOOTFALL_SECRET")
+    finding_of(await ask(served), "problem", "is missing", "FOOTFALL_SECRET")
 
 
 async def test_a_secret_that_is_too_short_is_a_problem(served: Settings) -> None:
     (served.data_dir / "secret").write_text("short\n")
-    heard(await ask(served), "problem", "no usable secret", "restore it from a backup")
+    finding_of(await ask(served), "problem", "no usable secret", "restore it from a backup")
 
 
 async def test_a_secret_in_the_settings_requires_no_file_but_must_equal_one_that_exists(served: Settings) -> None:
     kept = (served.data_dir / "secret").read_text().strip()
-    heard(await ask(settings_of(served.data_dir, SECRET=kept)), "ok", "FOOTFALL_SECRET")
+    finding_of(await ask(settings_of(served.data_dir, SECRET=kept)), "ok", "FOOTFALL_SECRET")
     findings = await ask(settings_of(served.data_dir, SECRET="another-secret-of-mine"))
-    heard(findings, "warning", "FOOTFALL_SECRET is not the secret in", "not recognized")
+    finding_of(findings, "warning", "FOOTFALL_SECRET is not the secret in", "not recognized")
     assert "another-secret-of-mine" not in str(findings)
     assert kept not in str(findings)
 
 
 async def test_a_file_in_the_place_of_the_data_folder_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("mine")
-    heard(await ask(settings_of(tmp_path / "data")), "problem", "is not a folder", "FOOTFALL_DATA_DIR")
-    assert heard(await ask(settings_of(tmp_path / "data" / "below")), "problem", "cannot be created")
+    finding_of(await ask(settings_of(tmp_path / "data")), "problem", "is not a folder", "FOOTFALL_DATA_DIR")
+    assert finding_of(await ask(settings_of(tmp_path / "data" / "below")), "problem", "cannot be created")
 
 
 @pytest.mark.parametrize(("free", "level"), [(50 << 20, "problem"), (500 << 20, "warning"), (8 << 30, "warning"), (50 << 30, "ok")])
 async def test_a_disk_that_fills_up_is_noticed(served: Settings, monkeypatch: pytest.MonkeyPatch, free: int, level: str) -> None:
     usage = shutil.disk_usage("/")._replace(total=100 << 30, free=free)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
-    heard(await ask(served), level, "free on the disk")
+    finding_of(await ask(served), level, "free on the disk")
 
 
 async def test_a_network_filesystem_is_a_problem(served: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"/dev/vda / ext4 rw 0 0\nserver:/export {tmp_path} nfs4 rw 0 0\n")
     monkeypatch.setattr(folder_checks, "_MOUNTS", mounts)
-    heard(await ask(served), "problem", "network filesystem (nfs4)", "FOOTFALL_DATA_DIR")
+    finding_of(await ask(served), "problem", "network filesystem (nfs4)", "FOOTFALL_DATA_DIR")
 
 
 @pytest.fixture
@@ -296,9 +296,9 @@ async def test_a_folder_that_cannot_be_written_is_a_problem(open_path: Path) -> 
     before = everything_in(open_path)
     findings = examine_as_another_user(settings)
     settings.data_dir.chmod(0o755)
-    heard(findings, "problem", "data folder", "cannot be written", "chown")
-    heard(findings, "problem", "would reject events", "chmod 600")
-    heard(findings, "ok", "database is intact")
+    finding_of(findings, "problem", "data folder", "cannot be written", "chown")
+    finding_of(findings, "problem", "would reject events", "chmod 600")
+    finding_of(findings, "ok", "database is intact")
     settings.data_dir.chmod(0o555)
     assert everything_in(open_path) == before
 
@@ -309,14 +309,14 @@ async def test_a_folder_of_another_user_is_reported_as_a_problem(open_path: Path
     settings.data_dir.chmod(0o000)
     findings = examine_as_another_user(settings)
     settings.data_dir.chmod(0o700)
-    heard(findings, "problem", "data folder", "cannot be written", "chown")
+    finding_of(findings, "problem", "data folder", "cannot be written", "chown")
 
 
 def test_a_folder_that_cannot_be_created_is_a_problem(open_path: Path) -> None:
     open_path.chmod(0o555)
     findings = examine_as_another_user(settings_of(open_path / "data"))
     open_path.chmod(0o755)
-    heard(findings, "problem", "does not exist and cannot be created", "sudo install -d -m 700")
+    finding_of(findings, "problem", "does not exist and cannot be created", "sudo install -d -m 700")
 
 
 # --- the machine --------------------------------------------------------------------------------------------------------------------------
@@ -324,36 +324,36 @@ def test_a_folder_that_cannot_be_created_is_a_problem(open_path: Path) -> None:
 
 async def test_few_open_files_are_a_warning(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (128, 256))
-    heard(await ask(served), "warning", "256 files", "ulimit -Hn")
+    finding_of(await ask(served), "warning", "256 files", "ulimit -Hn")
 
 
 async def test_little_memory_is_a_warning(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_memory, "group_limit", lambda: 64 << 20)
-    heard(await ask(served), "warning", "only 64.0 MiB of memory")
+    finding_of(await ask(served), "warning", "only 64.0 MiB of memory")
 
 
 @pytest.mark.parametrize(("year", "level"), [(1970, "problem"), (2024, "warning")])
 async def test_a_clock_that_is_behind_is_noticed(served: Settings, monkeypatch: pytest.MonkeyPatch, year: int, level: str) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: round((year - 1970 + 0.1) * 365.25 * DAY * 1_000_000))
-    heard(await ask(served), level, f"the clock says {year}", "timedatectl")
+    finding_of(await ask(served), level, f"the clock says {year}", "timedatectl")
 
 
 async def test_running_as_root_is_mentioned(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(machine_checks, "_CONTAINER_SIGNS", ())
-    heard(await ask(served), "warning", "as root")
+    finding_of(await ask(served), "warning", "as root")
 
 
 async def test_an_old_sqlite_is_a_problem(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
-    heard(await ask(served), "problem", "SQLite is older than 3.35")
+    finding_of(await ask(served), "problem", "SQLite is older than 3.35")
 
 
 async def test_without_a_built_dashboard_the_rest_works(served: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_checks, "bundled", lambda name: tmp_path if name == "static" else bundled(name))
-    heard(await ask(served), "warning", "without the dashboard")
+    finding_of(await ask(served), "warning", "without the dashboard")
     (tmp_path / "package.json").touch()
-    heard(await ask(served), "warning", "dashboard is not built", "npm run build")
+    finding_of(await ask(served), "warning", "dashboard is not built", "npm run build")
 
 
 async def test_a_check_that_raises_is_reported_as_a_finding(served: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,8 +363,8 @@ async def test_a_check_that_raises_is_reported_as_a_finding(served: Settings, mo
 
     monkeypatch.setattr(doctor, "CHECKS", (("the moon", broken), *doctor.CHECKS))
     findings = await ask(served)
-    heard(findings, "problem", "the moon cannot be examined", "unforeseen")
-    heard(findings, "ok", "database is intact")
+    finding_of(findings, "problem", "the moon cannot be examined", "unforeseen")
+    finding_of(findings, "ok", "database is intact")
 
 
 # --- the network --------------------------------------------------------------------------------------------------------------------------
@@ -373,7 +373,7 @@ async def test_a_check_that_raises_is_reported_as_a_finding(served: Settings, mo
 async def test_a_port_in_use_by_another_program_is_a_problem(tmp_path: Path) -> None:
     settings = settings_of(tmp_path / "data")
     with socket.create_server(("127.0.0.1", settings.port)):
-        heard(await ask(settings), "problem", "in use by another program", "FOOTFALL_PORT")
+        finding_of(await ask(settings), "problem", "in use by another program", "FOOTFALL_PORT")
 
 
 @pytest.mark.parametrize(
@@ -390,5 +390,5 @@ async def test_a_port_in_use_by_another_program_is_a_problem(tmp_path: Path) -> 
 )
 async def test_risky_settings_are_named(tmp_path: Path, env: dict[str, str], level: str, words: tuple[str, ...]) -> None:
     findings = await ask(settings_of(tmp_path / "data", **env))
-    heard(findings, level, *words)
+    finding_of(findings, level, *words)
     assert "hunter2" not in str(findings)

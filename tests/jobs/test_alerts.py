@@ -118,17 +118,17 @@ async def test_a_new_error_type_is_reported_once(run: Run, store: Store, make_ru
     await commit(event(error_type="Known", outcome=Outcome.FAILURE) for _ in range(30))
     rule = await make_rule(Kind.NEW_ERROR, minimum_events=3)
 
-    async def told(at: int) -> bool:
+    async def is_reported(at: int) -> bool:
         return await look(store, await rules.find_rule(store, rule.id), at)
 
-    assert not await told(now)  # the first run only records the existing types
-    assert not await told(now)
+    assert not await is_reported(now)  # the first run only records the existing types
+    assert not await is_reported(now)
     await commit([*(event(error_type="New") for _ in range(2)), event(error_type="Known")])
-    assert not await told(now)  # too few for an alert, but remembered
+    assert not await is_reported(now)  # too few for an alert, but remembered
     await commit([event(error_type="New")])
-    assert await told(now)
+    assert await is_reported(now)
     await commit(event(error_type="New") for _ in range(5))
-    assert not await told(now)
+    assert not await is_reported(now)
     (delivery,) = await kept.pending_deliveries(store)
     assert json.loads(delivery.payload)["observed"] == {"new": [{"name": "New", "events": 3}], "count": 1}
 
@@ -140,20 +140,20 @@ async def test_a_new_version_is_reported_once(store: Store, make_rule: Make, com
     await commit([*of("1.0", 40), *of("1.1", 0)])
     rule = await make_rule(Kind.NEW_VERSION, minimum_events=5)
 
-    async def told(at: int = now) -> str | None:
+    async def message(at: int = now) -> str | None:
         fired = await look(store, await rules.find_rule(store, rule.id), at)
         waiting = await kept.pending_deliveries(store)
         return json.loads(waiting[-1].payload)["message"] if fired else None
 
-    assert await told() is None
+    assert await message() is None
     await commit([*of("1.0"), *of("1.2", count=4)])  # the first one returns after forty days
-    assert await told() is None
+    assert await message() is None
     await commit([*of("1.2", count=1), *of("2.0"), *of("2.1"), *of("2.2")])
-    assert await told() == "default has 4 new versions: 1.2, 2.0, 2.1 and 1 more"
-    assert await told() is None
+    assert await message() == "default has 4 new versions: 1.2, 2.0, 2.1 and 1 more"
+    assert await message() is None
     await commit(of("3.0", -1.5))
-    assert await told(now + 2 * DAY) == "default has a new version: 3.0"
-    assert await told(now + 3 * DAY) is None
+    assert await message(now + 2 * DAY) == "default has a new version: 3.0"
+    assert await message(now + 3 * DAY) is None
 
 
 async def test_a_version_of_late_events_only_is_not_new(store: Store, make_rule: Make, commit: Make, event: Make, now: int) -> None:

@@ -147,7 +147,7 @@ async def test_an_interrupted_run_is_repeated(store: Store, run: Run, send: Send
         assert await in_rollups(store, property_name) == expected(*DOCUMENTS * 4)[property_name]
 
 
-async def test_a_property_that_is_named_again_is_counted_anew(store: Store, run: Run, send: Send) -> None:
+async def test_a_property_that_is_named_again_is_recounted(store: Store, run: Run, send: Send) -> None:
     await name("theme")
     await send(DOCUMENTS[0], names=("theme",))
     await count_properties(run)

@@ -103,7 +103,7 @@ class Clients:
             await asyncio.sleep(0.01)
         writer.close()
 
-    def said(self) -> str:
+    def summary(self) -> str:
         waits = sorted(self.waits)
         return (
             f"{len(waits):,} posts of {CLIENTS} clients: median {waits[len(waits) // 2] * 1000:.1f} ms, slowest {waits[-1] * 1000:.0f} ms"
@@ -121,7 +121,7 @@ def test_retention_beside_a_server_refuses_nothing_and_changes_no_sum(make_serve
 
     ran = asyncio.run(clients.during(lambda: server.footfall("job", "retention", timeout=500)))
     with capsys.disabled():
-        print(f"\n  {ran.stdout.strip()}\n  beside {clients.said()}")
+        print(f"\n  {ran.stdout.strip()}\n  beside {clients.summary()}")
     assert ran.returncode == 0, ran.stderr
     assert f"{OLD_EVENTS:,} events" in ran.stdout
     assert clients.refused == []

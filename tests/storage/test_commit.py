@@ -45,7 +45,7 @@ async def test_the_same_id_is_stored_once_within_a_batch_and_across_batches(stor
     assert await store.rows("SELECT count(*) AS n FROM event") == [{"n": 3}]
 
 
-async def test_the_same_id_counts_anew_after_thirty_days_and_in_another_project(store: Store) -> None:
+async def test_the_same_id_counts_again_after_thirty_days_and_in_another_project(store: Store) -> None:
     await store.commit(batch(event(mark=5)))
     assert (await store.commit(batch(event(mark=5, at=NOW + 30 * DAY - 1)))).exceptions == {0: Receipt.DUPLICATE}
     assert not (await store.commit(batch(event(mark=5, at=NOW + 30 * DAY)))).exceptions
