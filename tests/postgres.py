@@ -22,7 +22,7 @@ from server.storage.postgres.opening import migrate_postgres
 from tests import leftovers
 
 SETTINGS = ("dynamic_shared_memory_type = mmap",)  # files beside the data: those in /dev/shm stay there if the server is killed
-# Leave it to the kernel when to write: a crash of the server alone loses nothing by that, and tests make many databases.
+# Let the kernel decide when to write: a crash of the server alone loses nothing, and tests create many databases.
 HASTY = ("fsync = off", "full_page_writes = off", "autovacuum = off")
 _numbers = itertools.count()
 

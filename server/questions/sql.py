@@ -12,7 +12,7 @@ from server.problems import TooBroad
 from server.questions.periods import Step
 from server.storage.engine import Store
 
-RAW_SECONDS = 10.0  # limit of one query over raw events; on one core it reads some four million of them
+RAW_SECONDS = 10.0  # limit of one query over raw events; on one core it reads about four million of them
 
 
 class Sql(msgspec.Struct, frozen=True):

@@ -140,7 +140,7 @@ def test_each_change_is_in_the_audit_log_without_secrets(make_server: Callable[.
         done.append(name)
     mutations = build()._schema.mutation_type
     assert mutations is not None
-    assert {name[0].lower() + name[1:] for name in done} == set(mutations.fields), "a change without a test that it is written down"
+    assert {name[0].lower() + name[1:] for name in done} == set(mutations.fields), "a mutation whose audit entry is not tested"
     log = asker.run("Operation")["auditLog"]
     assert [each["action"] for each in reversed(log)] == [
         "session.begin", "project.create", "project.update", "project.announce", "target.set", "project.archive", "project.restore",

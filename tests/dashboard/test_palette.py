@@ -34,7 +34,7 @@ def themes() -> dict[str, dict[str, str]]:
     """The colours of each theme, from the style sheet of the pages."""
     blocks = [block for block in re.findall(r"\{([^{}]*)\}", STYLES.read_text()) if "--c1:" in block]
     light, dark, preferred = (dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", block)) for block in blocks)
-    assert dark == preferred, "the dark theme is written down twice"
+    assert dark == preferred, "the style sheet has the dark theme twice, and both must be equal"
     return {"light": light, "dark": dark}
 
 

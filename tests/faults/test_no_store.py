@@ -24,7 +24,7 @@ def test_an_unreachable_postgresql_is_reported(make_server: Callable[..., Server
     assert "PostgreSQL" in said
     assert "open-sesame" not in said
     assert "Traceback" not in said
-    assert not server.database.exists(), "it is no reason to go on with another store"
+    assert not server.database.exists(), "the server must not continue with another store"
 
 
 def test_a_data_folder_that_cannot_be(make_server: Callable[..., Server]) -> None:

@@ -241,12 +241,12 @@ async def test_after_a_lost_connection_the_outcome_of_the_commit_is_looked_up(ow
             await store.commit(batch(1))
             cable.breaks = breaks
             if breaks == "after":
-                assert not (await store.commit(batch(2))).exceptions, "it was stored, and is not said to be a duplicate"
+                assert not (await store.commit(batch(2))).exceptions, "it was stored, and must not be reported as a duplicate"
             else:
                 with pytest.raises(psycopg.OperationalError):
                     await store.commit(batch(2))
                 assert await stored(store) == (1, 1, 1)
-                assert not (await store.commit(batch(2))).exceptions, "what was not stored may come again"
+                assert not (await store.commit(batch(2))).exceptions, "an event that was not stored may be sent again"
             assert cable.broken == 1
             assert await stored(store) == (2, 2, 2)
             assert (await store.commit(batch(2, 3))).exceptions.keys() == {0}

@@ -52,7 +52,7 @@ async def test_while_it_hangs_clients_wait_briefly_and_nothing_is_lost(own: Post
                 assert time.monotonic() - paused < 10
                 await asyncio.sleep(0.1)
             await asyncio.sleep(STILL - (time.monotonic() - paused))
-            assert all(each.done() for each in early), "those whose commit had not begun were told by now"
+            assert all(each.done() for each in early), "requests whose commit has not begun are answered by now"
             assert {(await each).status_code for each in early} == {503}
             for _ in range(3):
                 began = time.monotonic()
@@ -98,7 +98,7 @@ def test_a_read_only_postgresql_is_a_503_until_it_accepts_writes(own: Postgres, 
         assert server.client.get("/health").json()["store"]["writable"] is False
         assert "footfall_store_up 0.0" in server.client.get("/metrics").text
         asked = server.client.get("/counts")
-        assert asked.status_code == 200, "what only reads goes on"
+        assert asked.status_code == 200, "reads continue"
         (there,) = rows_of(server.store, "SELECT count(*) FROM event")
     finally:
         with psycopg.connect(own.url, autocommit=True) as connection:

@@ -138,10 +138,10 @@ def test_an_upgrade_makes_a_verified_backup_first(make_server: Make, monkeypatch
     assert applied(made) == 1
     assert backups.check(made).secret is not None
     assert "backed up: " + made.name in server.log.read_text()
-    assert backups.automatic_backups(settings) == [made], "it is deleted by the rule of the nightly ones"
+    assert backups.automatic_backups(settings) == [made], "the rule for nightly backups deletes it"
     assert server.stop() == 0
     server.start()
-    assert copies(settings) == [made], "a start without migrations makes none"
+    assert copies(settings) == [made], "a start without migrations makes no backup"
 
 
 def test_a_first_start_makes_no_backup_and_a_setting_switches_it_off(make_server: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ SECRET = "a secret of this test"
 
 @contextlib.contextmanager
 def receiver(begin: bytes, repeat: bytes = b"", pause: float = 0.0) -> Iterator[tuple[str, list[bytes]]]:
-    """A webhook that answers with bytes, and then repeats others until the caller hangs up; its URL and the requests that came."""
+    """A webhook that answers with some bytes, and then repeats others until the caller disconnects; yields its URL and the requests."""
     listening = socket.create_server(("127.0.0.1", 0))
     got: list[bytes] = []
     closed = threading.Event()

@@ -54,7 +54,7 @@ async def test_progress_is_the_share_that_the_files_cover_and_none_once_they_cov
 ) -> None:
     assert await history.progress() is None, "there are no events"
     await fill(300, days=90)
-    assert await history.progress() is None, "questions read so few events without files"
+    assert await history.progress() is None, "questions about this few events need no files"
     history.tail = 299
     assert await history.progress() == 0
     with slow_reads(), pytest.raises(TooBroad, match=r"history of events is being built \(0% done\)"):

@@ -49,7 +49,7 @@ async def test_a_repair_after_an_interrupted_retention_lowers_no_sum(
     assert "all agree" in await check_rollups(dataclasses.replace(run, by_hand=True, repair=True))
     assert tables() == before
     await retention(run)
-    assert count("event") == 400, "the next run deletes what was left"
+    assert count("event") == 400, "the next run deletes the rest"
     assert tables() == before
 
 

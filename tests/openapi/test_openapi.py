@@ -150,7 +150,7 @@ def test_every_handler_is_in_the_document() -> None:
 def test_every_status_of_a_problem_is_described() -> None:
     kinds = [kind for kind in vars(problems).values() if isinstance(kind, type) and issubclass(kind, problems.Problem)]
     described = {int(status) for item in DOCUMENT["paths"].values() for operation in item.values() for status in operation["responses"]}
-    assert {kind.status for kind in kinds} - described == {405}, "405 is for methods that the document does not have"
+    assert {kind.status for kind in kinds} - described == {405}, "405 is for methods that are not in the document"
 
 
 def test_every_field_of_every_body_is_described() -> None:

@@ -103,7 +103,7 @@ class Reader(HTMLParser):
 def test_a_page_is_well_formed_and_its_references_exist(client: httpx.Client, path: str) -> None:
     page = Reader(client.get(path).text)
     ids = page.attributes("id")
-    assert len(ids) == len(set(ids)), "an id is there twice"
+    assert len(ids) == len(set(ids)), "an id occurs twice"
     for target in page.attributes("href") + page.attributes("src"):
         if target.startswith("#"):
             assert target[1:] in ids, target

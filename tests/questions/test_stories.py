@@ -178,7 +178,7 @@ async def test_an_answer_after_retention_names_its_start_and_counts_one_populati
     assert not answer.complete
     assert answer.since is not None
     events, installs = answer.rows[0].figures
-    assert events.all[0] is None, "a month without events that are kept is unknown, not 0"
+    assert events.all[0] is None, "a month without remaining events is unknown, not 0"
     assert sum(each or 0 for each in events.all) == sum(each or 0 for each in installs.all) == 1
     question = Question(project=1, period=YEARS, by=(By("os"),), measures=measures)
     mixed = await ask(store, question, now=NOW)

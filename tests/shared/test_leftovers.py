@@ -36,4 +36,4 @@ def test_a_killed_run_leaves_no_folder_and_no_process(tmp_path: Path) -> None:
     assert not Path(folder).exists()
     assert leftovers.started(int(database)) is None
     assert leftovers.started(int(server)) is None
-    assert leftovers.folder().exists(), "that of a living run stays"
+    assert leftovers.folder().exists(), "the folder of a running process stays"

@@ -63,7 +63,9 @@ async def test_words_beyond_the_limit_need_no_statement_each(store: Store, state
     flood = FLOODS[table]
     await commit(store, (flood(number) for number in range(MOST + 10)))
     counts = [sql for sql in statements if "count(*)" in sql]
-    assert len(counts) <= (30 if store.engine_type == "postgres" else 3), "a bound that several servers share is counted more often near it"
+    assert len(counts) <= (30 if store.engine_type == "postgres" else 3), (
+        "near a bound that several servers share, rows are counted more often"
+    )
 
     ran = {}
     for first, many in ((1_000, 1), (2_000, 300)):

@@ -103,7 +103,7 @@ async def test_a_long_read_blocks_neither_commits_nor_a_start(store: Store, sett
         await other.close()
     said = await retiring
     assert said.startswith("25 events")
-    assert max(waits) < 5, "as long as a job waits for its lock at once, and no longer"
+    assert max(waits) < 5, "a commit waits as long as one attempt of the job to get its lock, and no longer"
     assert (await lying(store)).keys() <= {partitions.DEFAULT}
 
 

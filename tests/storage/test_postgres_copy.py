@@ -65,10 +65,10 @@ def test_a_store_is_copied_while_in_use_copied_again_and_then_served(make_server
 
     large = make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_DATABASE_URL=url).start()
     post(large, 0, 80)
-    assert rows_of(url, "SELECT count(*) FROM event") == [(80,)], "the first 70 are known, and the others new"
+    assert rows_of(url, "SELECT count(*) FROM event") == [(80,)], "the first 70 are known, and the others are new"
     assert rows_of(url, "SELECT count(*) FROM install") == [(7,)], "installs are recognized under the same secret"
     assert rollup_differences(url) == {}
-    assert large.footfall("project", "create", "another").returncode == 0, "numbers go on after those of SQLite"
+    assert large.footfall("project", "create", "another").returncode == 0, "new numbers follow those of SQLite"
     refused = small.footfall("copy", "--to", url)
     assert refused.returncode == 1
     assert "a server has used the target" in " ".join(refused.stderr.split())
@@ -120,7 +120,7 @@ def test_a_killed_copy_resumes_and_no_server_starts_on_an_incomplete_copy(make_s
         assert copying.poll() is None
     copying.kill()
     copying.wait()
-    assert there < events, "it was killed in the middle"
+    assert there < events, "it was not killed in the middle"
     post(small, 0, 10)
     large = make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_DATABASE_URL=url)
     with pytest.raises(AssertionError, match="is incomplete; run `footfall copy` again"):
@@ -194,7 +194,7 @@ async def test_a_copy_that_differs_from_its_source_is_rolled_back(settings: Sett
     before = rows_of(url, "SELECT * FROM rollup_hour")
     with miscounting(url), pytest.raises(CopyError, match="rollup_hour differs from the source"):
         await asyncio.to_thread(copied, settings, url)
-    assert rows_of(url, "SELECT * FROM rollup_hour") == before, "what was there stays"
+    assert rows_of(url, "SELECT * FROM rollup_hour") == before, "the existing content stays"
     await asyncio.to_thread(copied, settings, url)
     assert rows_of(url, "SELECT sum(events) FROM rollup_hour") == rows_of(settings.sqlite_path, "SELECT sum(events) FROM rollup_hour")
     await store.close()

@@ -19,7 +19,7 @@ from server.storage.changes import Change, Snapshot
 from server.storage.commit.duplicates import FORMER_MARKS_UNTIL
 from server.storage.engine import Store
 
-SCANNED = 20_000  # events per query, which takes a reader some ten milliseconds
+SCANNED = 20_000  # events per query, which takes a reader about ten milliseconds
 REFUSALS_DAYS = 30
 NO_END = (1 << 63) - 1  # above every id
 

@@ -34,7 +34,7 @@ from server.tasks import run_in_thread
 T = TypeVar("T")
 
 AHEAD = 5 * MINUTE  # a client's clock may be ahead by this much, so an event may occur this long after its arrival
-CHUNK = 2_000  # events that are read and folded at once, in some ten milliseconds
+CHUNK = 2_000  # events that are read and folded at once, in about ten milliseconds
 _CONTEXTS = 50_000  # contexts that are cached
 
 # Sets of installs. They have no measures, but derive from events like the rollups.
