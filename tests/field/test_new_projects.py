@@ -14,6 +14,7 @@ import pytest
 
 from server.problems import Unauthorized, UnknownProject, UnknownSite
 from server.storage.projects import Projects, create_key, create_project
+from server.storage.projects.validation import FieldProblem, ProblemKind
 from server.storage.tables import Project
 from tests.conftest import Server
 from tests.field.conftest import TOKEN
@@ -176,6 +177,18 @@ async def test_a_new_project_or_key_is_found_right_after_it_was_unknown(store: A
     again = projects.find({b"authorization": b"Bearer phc_of-another-system"}, None, is_client_key=True)
     assert [project.id for project, _ in await asyncio.gather(once, again)] == [number] * 2
     assert (await projects.find({b"host": b"new.example"}, None))[0].id == number
+
+
+async def test_a_key_that_two_projects_adopt_at_the_same_time_belongs_to_one(store: Any) -> None:
+    numbers = [await create_project(slug) for slug in ("first", "second")]
+    adopting = (create_key(number, name="", scopes=["ingest"], client_key="phc_adopted-twice") for number in numbers)
+    outcomes = await asyncio.gather(*adopting, return_exceptions=True)
+    refused = [outcome for outcome in outcomes if isinstance(outcome, FieldProblem)]
+    assert [(problem.field, problem.why) for problem in refused] == [("clientKey", ProblemKind.TAKEN)]
+    projects = Projects(max_targets=1, public=())
+    await projects.refresh()
+    owner, _ = await projects.find({b"authorization": b"Bearer phc_adopted-twice"}, None, is_client_key=True)
+    assert not isinstance(outcomes[numbers.index(owner.id)], BaseException)
 
 
 async def test_a_slug_that_no_project_can_have_is_refused_without_asking_the_store(store: Any) -> None:

@@ -45,11 +45,9 @@ async def ensure_admin(token: str | None) -> str | None:
     if token is not None:
         known = await ApiKey.select(ApiKey.revoked_at).where(ApiKey.hash == hash_key(token)).first()
         if known is None:
-            number = await _insert_key(ADMINS, token, SETTINGS_KEY_NAME, ("admin",))
-            earlier = (
-                (ApiKey.project_id == ADMINS) & (ApiKey.name == SETTINGS_KEY_NAME) & ApiKey.revoked_at.is_null() & (ApiKey.id != number)
-            )
-            await ApiKey.update({ApiKey.revoked_at: epoch_ms()}).where(earlier)
+            await _insert_key(ADMINS, token, SETTINGS_KEY_NAME, ("admin",))  # or another server that starts at the same time
+            others = (ApiKey.name == SETTINGS_KEY_NAME) & (ApiKey.hash != hash_key(token))
+            await ApiKey.update({ApiKey.revoked_at: epoch_ms()}).where((ApiKey.project_id == ADMINS) & ApiKey.revoked_at.is_null() & others)
         elif known["revoked_at"] is not None:
             log.warning("admin_token_revoked", meaning="FOOTFALL_ADMIN_TOKEN was revoked and is not accepted: set a new one")
         return None
@@ -116,11 +114,11 @@ async def create_key(
     if not requested or not set(requested) <= set(SCOPES):
         raise FieldProblem("scopes", f"must be one or more of {', '.join(SCOPES)}")
     limits = validate_limit(rate_limit), validate_limit(event_limit)
-    if client_key is None:
-        key = _new_key()
-    else:
-        key = await _adoptable(client_key, requested)
-    return await _insert_key(project_id, key, name, requested, *limits), key
+    key = _new_key() if client_key is None else await _adoptable(client_key, requested)
+    number = await _insert_key(project_id, key, name, requested, *limits)
+    if number is None:  # another project adopted it at the same time
+        raise _taken()
+    return number, key
 
 
 async def _adoptable(key: str, scopes: tuple[str, ...]) -> str:
@@ -130,8 +128,12 @@ async def _adoptable(key: str, scopes: tuple[str, ...]) -> str:
     if not CLIENT_KEY.fullmatch(key) or key.startswith(KEY_PREFIX):
         raise FieldProblem("clientKey", f"must have 8 to 200 letters, digits, and any of . _ : ~ + / = -, and not begin with {KEY_PREFIX}")
     if await ApiKey.exists().where(ApiKey.hash == hash_key(key)):
-        raise FieldProblem("clientKey", "is already the key of a project, or was revoked", ProblemKind.TAKEN)
+        raise _taken()
     return key
+
+
+def _taken() -> FieldProblem:
+    return FieldProblem("clientKey", "is already the key of a project, or was revoked", ProblemKind.TAKEN)
 
 
 def _new_key() -> str:
@@ -140,7 +142,8 @@ def _new_key() -> str:
 
 async def _insert_key(
     project_id: int, key: str, name: str, scopes: tuple[str, ...], rate_limit: str | None = None, event_limit: str | None = None
-) -> int:
+) -> int | None:
+    """Insert a key and return its number, or None if the key exists."""
     row = ApiKey(
         project_id=project_id,
         hash=hash_key(key),
@@ -151,11 +154,8 @@ async def _insert_key(
         event_limit=event_limit,
         created_at=epoch_ms(),
     )
-    # Servers that start at the same time have the same admin token in their settings.
     rows = await ApiKey.insert(row).on_conflict(target=ApiKey.hash, action="DO NOTHING").returning(ApiKey.id)
-    if not rows:
-        rows = await ApiKey.select(ApiKey.id).where(ApiKey.hash == row.hash)
-    return int(rows[0]["id"])
+    return int(rows[0]["id"]) if rows else None
 
 
 async def revoke_key(key_id: int) -> None:
