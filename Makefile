@@ -155,7 +155,7 @@ image: ## build the container image `footfall` with docker, podman or buildah
 	podman | buildah) $(IMAGE_TOOL) build --format docker --file Containerfile --tag footfall . ;; \
 	*) echo "Building the image requires docker, podman or buildah: apt-get install buildah" >&2; exit 1 ;; esac
 
-# The first of these that works: a docker client may be there without its daemon.
+# The first of these that works: a docker client may be installed without its daemon.
 IMAGE_TOOL = $(shell for tool in docker podman buildah; do if $$tool info > /dev/null 2>&1; then echo $$tool; break; fi; done)
 
 image-tool:

@@ -33,7 +33,7 @@ class LateModule:
 
     @classmethod
     def find_spec(cls, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return the module's place. Raises ImportError where it can't be unpacked, e.g. on a full disk."""
+        """Return the spec of the late module. Raises ImportError if it cannot be unpacked, such as on a full disk."""
         if name != LATE:
             return None
         if not cls.path.exists():

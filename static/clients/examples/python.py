@@ -1,4 +1,4 @@
-# Copy footfall.py into your package. In the module that every command comes through:
+# Copy footfall.py into your package. In the module that runs every command:
 import sys
 
 from footfall import Footfall
