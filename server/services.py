@@ -1,7 +1,7 @@
 """The parts of a running server, by name, as routes receive them in their parameter `state`.
 
 The application creates them in `server.app`. Their types belong to higher layers, so they are imported for type checks only: with them, mypy finds
-a misspelt part and a missing `await`.
+a misspelled part and a missing `await`.
 """
 
 from __future__ import annotations

@@ -275,7 +275,7 @@ class Counters:
     downloads: Count = field("Number of downloads.")
     uses: Count = field("Number of uses.")
     exports: Count = field("Number of exports.")
-    favorites_count: Count = field("Number of favourites, minus those that were removed.", "favorites")
+    favorites_count: Count = field("Number of favorites, minus those that were removed.", "favorites")
     comments_count: Count = field("Number of comments.", "comments")
     votes_up: Count = field("Number of upvotes.")
     votes_down: Count = field("Number of downvotes.")

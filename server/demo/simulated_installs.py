@@ -60,7 +60,7 @@ class Install:
     theme: str
     plugins: tuple[str, ...]
     browser: str
-    habit: float  # 0 to 1: selects one of several client behaviours
+    habit: float  # 0 to 1: selects one of several client behaviors
     met: bool = False
     total: int = 0
 

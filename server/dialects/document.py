@@ -218,7 +218,7 @@ def _integer(digits: str) -> int:
 
 
 def _constant(_: str) -> float:
-    return math.nan  # not JSON, but what Python's encoder writes: a fault of the value, not of its neighbours
+    return math.nan  # not JSON, but what Python's encoder writes: a fault of the value, not of its neighbors
 
 
 Place = tuple[str | int, ...]

@@ -38,7 +38,7 @@ log = logs.get(__name__)
 
 PIECE = 100_000  # events that one step reads from the store
 _MARKING = 100  # bytes of memory for each event of a merge, to compute the marks
-SMALL = 20_000  # events; smaller files are merged with any neighbour
+SMALL = 20_000  # events; smaller files are merged with any neighbor
 _PARQUET = "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 20480)"  # rows; a group is in memory while it is written
 _BOUNDS = "SELECT min(id), max(id) FROM event WHERE id >= {} AND id < {}"
 
@@ -196,7 +196,7 @@ async def counted_properties(snapshot: Snapshot) -> list[str]:
 
 
 def mergeable(segments: list[Segment], sealed: int, most_rows: int, largest: int) -> list[Segment]:
-    """Return segments that should become one: those of a past month, or neighbours of similar size. Empty if there are none.
+    """Return segments that should become one: those of a past month, or neighbors of similar size. Empty if there are none.
 
     `most_rows` is the maximum number of events of the result, `largest` its maximum size in bytes: the oldest segments are evicted as a whole.
     """
@@ -204,8 +204,8 @@ def mergeable(segments: list[Segment], sealed: int, most_rows: int, largest: int
     def can_merge(together: list[Segment]) -> bool:
         return sum(each.rows for each in together) <= most_rows and sum(each.size for each in together) <= largest
 
-    for month, neighbours in _by_month(segments):
-        together = list(neighbours)
+    for month, neighbors in _by_month(segments):
+        together = list(neighbors)
         if month is None or len(together) < 2:
             continue
         if first_id_of(*next_month(*month)) <= sealed and can_merge(together):
@@ -218,7 +218,7 @@ def mergeable(segments: list[Segment], sealed: int, most_rows: int, largest: int
 
 
 def _by_month(segments: list[Segment]) -> Iterator[tuple[tuple[int, int] | None, Iterator[Segment]]]:
-    """Group neighbours by their month of arrival, which is None if a segment has more than one."""
+    """Group neighbors by their month of arrival, which is None if a segment has more than one."""
 
     def month(segment: Segment) -> tuple[int, int] | None:
         first = month_of(received_at(segment.first))

@@ -71,7 +71,7 @@ the time of its arrival and is marked. It does not make its install active or ch
 
 ## Opting out
 
-Requests with `DNT: 1` or `Sec-GPC: 1` succeed, whatever the body contains, and nothing is stored. Clients should honour `DO_NOT_TRACK=1` in the environment and
+Requests with `DNT: 1` or `Sec-GPC: 1` succeed, whatever the body contains, and nothing is stored. Clients should honor `DO_NOT_TRACK=1` in the environment and
 send nothing."""
 
 

@@ -31,7 +31,7 @@ _TIMEOUT = 10  # seconds
 @click.option("--dry-run", is_flag=True, help="Print the event and send nothing.")
 @click.option("--quiet", is_flag=True, help="Print nothing, and always exit with 0; for scripts.")
 def send_command(name: str, url: str | None, key: str | None, *, dry_run: bool, quiet: bool, **options: Any) -> None:
-    """Send one event NAME and print the server's answer. Exits with 1 if the event was not accepted. Honours DO_NOT_TRACK."""
+    """Send one event NAME and print the server's answer. Exits with 1 if the event was not accepted. Honors DO_NOT_TRACK."""
     telemetry = _client().Footfall(
         "footfall-send", url or settings_or_exit().local_url, version=options["tool_version"], notice=False, install_source="footfall"
     )

@@ -1,6 +1,6 @@
 """Query parameters of reading routes: their OpenAPI descriptions and their checks. No error repeats a value.
 
-A route rejects unknown parameters, and repeated ones that it does not accept as a list: a misspelt filter would return everything. Cache
+A route rejects unknown parameters, and repeated ones that it does not accept as a list: a misspelled filter would return everything. Cache
 busters are ignored. Routes without parameters (`/counts`, `/stats`, `/v1/version/latest`) ignore all of them, as the servers that they
 replace did.
 """

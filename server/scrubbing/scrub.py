@@ -34,7 +34,7 @@ SENSITIVE_KEYS = union(hint for rule in RULES for hint in rule.hints)
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _LINE_ENDS = re.compile(r"\r\n?")
-_COLOURS = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")  # ECMA-48, 5.4: terminal colors and cursor movements
+_COLORS = re.compile(r"\x1b\[[0-9;]{0,16}[A-Za-z]")  # ECMA-48, 5.4: terminal colors and cursor movements
 _FOUR_PARTS = re.compile(r"v?[0-9]++(?:\.[0-9]++){3}(?:[-+][\w.+-]*+)?")
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -279,7 +279,7 @@ def printable(text: str) -> str:
     """Remove control characters, except tabs and line ends, and lone surrogates."""
     if text.isprintable():
         return text
-    text = _COLOURS.sub("", _LINE_ENDS.sub("\n", text))
+    text = _COLORS.sub("", _LINE_ENDS.sub("\n", text))
     return _CONTROLS.sub("\ufffd", text)
 
 

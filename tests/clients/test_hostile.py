@@ -48,16 +48,16 @@ def test_a_wrong_server_delays_no_program_and_the_event_is_kept(
     """All clients with all servers at once: a client gives a server that hangs ten seconds."""
 
     def check(case: tuple[Host, str]) -> None:
-        host, behaviour = case
-        home = tmp_path / f"{host.name} {behaviour}"
+        host, behavior = case
+        home = tmp_path / f"{host.name} {behavior}"
         home.mkdir()
         try:
-            keeps_its_event(host, home, make_wire(WRONG[behaviour]))
+            keeps_its_event(host, home, make_wire(WRONG[behavior]))
         except AssertionError as error:
-            error.add_note(f"{host.name} with a server that {behaviour}")
+            error.add_note(f"{host.name} with a server that {behavior}")
             raise
 
-    cases = [(make_host(name), behaviour) for name in names for behaviour in WRONG]
+    cases = [(make_host(name), behavior) for name in names for behavior in WRONG]
     with ThreadPoolExecutor(len(cases)) as pool:
         assert list(pool.map(check, cases)) == [None] * len(cases)
 
@@ -115,7 +115,7 @@ def test_a_permanently_refused_event_is_not_sent_again(host: Host, home: Path, m
 
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "503 Service Unavailable"])
-def test_retry_after_is_honoured(host: Host, home: Path, make_wire: Callable[..., Wire], status: str) -> None:
+def test_retry_after_is_honored(host: Host, home: Path, make_wire: Callable[..., Wire], status: str) -> None:
     wire = make_wire(replying(status, "{}", "Retry-After: 1800"))
     host.run(wire.url, home)
     assert eventually((queue_of(home) / "wait").exists)

@@ -20,7 +20,7 @@ FONTS = ("sans-serif", "monospace")
 NARROW = (360, 320)  # px
 BEFORE_LOGIN = ("/login", "/docs")
 ALL = (*(f"/d/demo{path}" for path in PAGES), "/d/demo?range=today", "/", "/graphql", "/d/default", *BEFORE_LOGIN)
-# A page of figures and lines, one of forms, and one without the application: `make test` checks these in dark colours.
+# A page of figures and lines, one of forms, and one without the application: `make test` checks these in dark colors.
 PICKED = ("/d/demo", "/d/demo/settings", "/login")
 
 SMALL = """() => [...document.querySelectorAll("a[href], button, summary, select, textarea, label:has(input), input")]
@@ -135,7 +135,7 @@ def test_every_page_is_complete_and_accessible(pages: dict[str, Seen]) -> None:
     ],
     ids=["picked pages", "the other pages", "all pages on a large screen"],
 )
-def test_contrasts_of_pages_are_sufficient_in_dark_colours(visit: Callable[..., Any], width: int, paths: Sequence[str]) -> None:
+def test_contrasts_of_pages_are_sufficient_in_dark_colors(visit: Callable[..., Any], width: int, paths: Sequence[str]) -> None:
     tab = visit(color_scheme="dark", width=width, height=850)
     faint = {path: serious(tab.open(path), "color-contrast") for path in paths}
     assert {path: found for path, found in faint.items() if found} == {}

@@ -31,8 +31,8 @@ def serious(page: Any, rule: str | None = None) -> list[str]:
 
 
 @pytest.mark.slow
-def test_every_page_is_complete_and_accessible_in_dark_colours(visit: Callable[..., Any]) -> None:
-    """For light colours, and for contrasts in both on a phone, see `test_layout`."""
+def test_every_page_is_complete_and_accessible_in_dark_colors(visit: Callable[..., Any]) -> None:
+    """For light colors, and for contrasts in both on a phone, see `test_layout`."""
     tab = visit(color_scheme="dark", width=WIDTH)
     wrong = {}
     for path in (*(f"/d/demo{page}" for page in PAGES), "/", "/graphql", "/d/default"):

@@ -1,4 +1,4 @@
-"""Colours: neighbours in charts are distinguishable with any vision, forced colours keep bars and selections, and focus has a visible ring."""
+"""Colors: neighbors in charts are distinguishable with any vision, forced colors keep bars and selections, and focus has a visible ring."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from server.settings import bundled
-from tests.dashboard.colours import VISIONS, difference, lab, luminance
+from tests.dashboard.colors import VISIONS, difference, lab, luminance
 
 pytestmark = pytest.mark.xdist_group("dashboard")
 
 STYLES = bundled("static") / "src" / "styles" / "base.css"
 SERIES = tuple(f"c{number}" for number in range(1, 9))
-# Adjacent colours in charts: series in order, each beside the rest (c8), and colours that pages name.
-NEIGHBOURS = (
+# Adjacent colors in charts: series in order, each beside the rest (c8), and colors that pages name.
+NEIGHBORS = (
     *pairwise(SERIES),
     *((name, "c8") for name in SERIES[:-2]),
     ("bad", "c2"),
@@ -27,11 +27,11 @@ NEIGHBOURS = (
     ("accent", "c3"),
     ("accent", "c4"),
 )
-APART, DISTINCT = 15, 8  # CIEDE2000: neighbours in a chart; any two series
+APART, DISTINCT = 15, 8  # CIEDE2000: neighbors in a chart; any two series
 
 
 def themes() -> dict[str, dict[str, str]]:
-    """The colours of each theme, from the style sheet of the pages."""
+    """The colors of each theme, from the style sheet of the pages."""
     blocks = [block for block in re.findall(r"\{([^{}]*)\}", STYLES.read_text()) if "--c1:" in block]
     light, dark, preferred = (dict(re.findall(r"--([a-z0-9-]+): (#[0-9a-f]{6})", block)) for block in blocks)
     assert dark == preferred, "the style sheet has the dark theme twice, and both must be equal"
@@ -55,21 +55,21 @@ def test_the_formula_gives_what_its_authors_published() -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("vision", VISIONS)
-def test_colours_of_charts_are_distinguishable(theme: str, vision: str) -> None:
-    colours = {name: lab(value, vision) for name, value in themes()[theme].items()}
-    close = {pair: difference(colours[pair[0]], colours[pair[1]]) for pair in NEIGHBOURS}
+def test_colors_of_charts_are_distinguishable(theme: str, vision: str) -> None:
+    colors = {name: lab(value, vision) for name, value in themes()[theme].items()}
+    close = {pair: difference(colors[pair[0]], colors[pair[1]]) for pair in NEIGHBORS}
     assert {pair: round(value, 1) for pair, value in close.items() if value < APART} == {}
-    alike = {pair: difference(colours[pair[0]], colours[pair[1]]) for pair in combinations(SERIES, 2)}
+    alike = {pair: difference(colors[pair[0]], colors[pair[1]]) for pair in combinations(SERIES, 2)}
     assert {pair: round(value, 1) for pair, value in alike.items() if value < DISTINCT} == {}
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_focus_ring_is_seen_and_is_not_the_colour_of_what_is_picked(theme: str) -> None:
-    colours = themes()[theme]
+def test_the_focus_ring_is_seen_and_is_not_the_color_of_what_is_picked(theme: str) -> None:
+    colors = themes()[theme]
     for vision in VISIONS:
-        assert difference(lab(colours["ring"], vision), lab(colours["accent"], vision)) >= APART
+        assert difference(lab(colors["ring"], vision), lab(colors["accent"], vision)) >= APART
     for ground in ("paper", "raised", "side", "sunken", "accent-soft"):
-        assert contrast(colours["ring"], colours[ground]) >= 3, ground
+        assert contrast(colors["ring"], colors[ground]) >= 3, ground
 
 
 LOOK = """(each) => { const style = getComputedStyle(each);
@@ -87,7 +87,7 @@ def test_focus_looks_different_from_picked(visit: Callable[..., Any]) -> None:
     assert "solid rgb(26, 86, 219)" in focused
 
 
-def test_forced_colours_keep_bars_and_picked_states(visit: Callable[..., Any]) -> None:
+def test_forced_colors_keep_bars_and_picked_states(visit: Callable[..., Any]) -> None:
     page = visit(forced_colors="active").open("/d/demo?os=linux")
     bar = page.get_by_role("region", name="Versions").locator(".bar").first
     edge, ground = bar.evaluate(

@@ -59,7 +59,7 @@ def test_the_sdks_own_events_are_not_usage_but_describe_the_install(ask: Any) ->
     assert (report.install, report.context.os, report.context.version) == ("inst-1", "darwin", "1.2.3")
 
 
-def test_an_event_that_is_wrong_is_rejected_and_its_neighbours_are_not(ask: Any) -> None:
+def test_an_event_that_is_wrong_is_rejected_and_its_neighbors_are_not(ask: Any) -> None:
     decoded = amplitude.decode(ask(batch(EVENT, {"event_type": 5}, {}, 5, None, EVENT), "/2/httpapi"))
     assert [each.index for each in decoded.rejected] == [1, 2, 3, 4]
     assert decoded.positions == [0, 5]

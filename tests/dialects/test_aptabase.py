@@ -38,7 +38,7 @@ def test_a_debug_build_is_development(ask: Any) -> None:
     assert (event.context.environment, event.properties) == (Environment.DEVELOPMENT, {"command": "build", "n": 1.5, "exit_code": 0})
 
 
-def test_an_event_that_is_wrong_is_rejected_and_its_neighbours_are_not(ask: Any) -> None:
+def test_an_event_that_is_wrong_is_rejected_and_its_neighbors_are_not(ask: Any) -> None:
     decoded = aptabase.decode(ask([EVENT, {"eventName": ""}, {}, 5, None, {"eventName": "a", "systemProps": 5}], "/api/v0/events"))
     assert [each.index for each in decoded.rejected] == [1, 2, 3, 4]
     assert decoded.positions == [0, 5]

@@ -150,7 +150,7 @@ def test_the_header_is_the_id_of_a_single_event_and_the_beginning_of_a_batch_s(a
     assert [event.id for event in batch.events] == ["k:0", "own", "k:3"]
 
 
-def test_one_bad_event_never_loses_its_neighbours(ask: Any, reply: Any, body: Callable[[str], bytes]) -> None:
+def test_one_bad_event_never_loses_its_neighbors(ask: Any, reply: Any, body: Callable[[str], bytes]) -> None:
     decoded = native.decode(ask(body("native-batch")))
     assert [event.name for event in decoded.events] == ["a", "d"]
     assert decoded.positions == [0, 3]

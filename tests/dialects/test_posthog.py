@@ -83,7 +83,7 @@ def test_posthogs_routes_accept_single_events_and_arrays(ask: Any) -> None:
             assert [event.name for event in decoded.events] == ["cli command"] * (len(body) if isinstance(body, list) else 1)
 
 
-def test_an_event_that_is_wrong_is_rejected_and_its_neighbours_are_not(ask: Any, reply: Any) -> None:
+def test_an_event_that_is_wrong_is_rejected_and_its_neighbors_are_not(ask: Any, reply: Any) -> None:
     decoded = posthog.decode(ask(batch(EVENT, {"event": ""}, {"event": 5}, "text", None, EVENT), "/batch"))
     assert [rejection.index for rejection in decoded.rejected] == [1, 2, 3, 4]
     assert decoded.positions == [0, 5]

@@ -82,7 +82,7 @@ def test_identify_counts_as_no_usage_and_describes_the_install(ask: Any) -> None
     assert not decoded.rejected
 
 
-def test_a_call_that_is_wrong_is_rejected_and_its_neighbours_are_not(ask: Any) -> None:
+def test_a_call_that_is_wrong_is_rejected_and_its_neighbors_are_not(ask: Any) -> None:
     decoded = segment.decode(ask(batch(CALL, {**CALL, "type": "other"}, {"type": "track"}, 5, None, CALL), "/v1/batch"))
     assert [rejection.index for rejection in decoded.rejected] == [1, 2, 3, 4]
     assert decoded.positions == [0, 5]

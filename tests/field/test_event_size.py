@@ -10,7 +10,7 @@ LARGE = {"name": "large", "installation_id": "i", "properties": {"text": "x" * 1
 SMALL = {"name": "small", "installation_id": "i"}
 
 
-def test_a_large_event_is_refused_and_its_neighbours_are_not(field: Any) -> None:
+def test_a_large_event_is_refused_and_its_neighbors_are_not(field: Any) -> None:
     for body in ([SMALL, LARGE, SMALL], {"events": [SMALL, LARGE, {**SMALL, "unknown": None}]}, [SMALL, {**LARGE, "unknown": 1}, SMALL]):
         answer = field.post(body)
         assert answer.json() == {

@@ -87,7 +87,7 @@ def test_guesses_at_one_route_count_on_all_routes(field: Any, route: str) -> Non
     assert wrong == [401] * 60
     assert guess(field, route, "ff_guess-60", address) == 429
     assert {each: guess(field, each, right, address) for each in GUESSES} == dict.fromkeys(GUESSES, 429)
-    assert guess(field, "ingest", sends, address) == 202  # an old key costs no neighbour its events
+    assert guess(field, "ingest", sends, address) == 202  # an old key costs no neighbor its events
     assert guess(field, "export", right, "203.0.113.1") == 200
 
 

@@ -35,7 +35,7 @@ def test_everything_that_arrived_is_accounted_for(make_server: Callable[..., Any
     assert stored >= 3
     assert limited >= 1
     assert "os: expected a string, got a number" in ran.stdout
-    assert "[red]build[/red]" in ran.stdout  # shown literally, not as a colour
+    assert "[red]build[/red]" in ran.stdout  # shown literally, not as a color
     assert "\x1b" not in ran.stdout
     assert "most limited addresses" in ran.stdout
     assert "127.0.0.1" not in ran.stdout

@@ -195,13 +195,13 @@ def test_a_body_that_is_too_large_is_refused_and_the_connection_closed(wire: Cal
 
 
 def test_invalid_http_closes_only_its_connection(server: Any, wire: Callable[[], Wire]) -> None:
-    neighbour, connection = wire(), wire()
-    neighbour.send(post()[:50])
+    neighbor, connection = wire(), wire()
+    neighbor.send(post()[:50])
     connection.send(post().replace(b"Content-Length: ", b"Content-Length: x"))
     assert connection.answer()[0] == 400
     assert connection.closed()
-    neighbour.send(post()[50:])
-    assert neighbour.answer()[0] == 201
+    neighbor.send(post()[50:])
+    assert neighbor.answer()[0] == 201
 
 
 def test_a_client_that_disconnects_does_not_affect_others(make_server: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""Perceived colour differences with and without colour blindness: CIEDE2000 after Machado's matrices."""
+"""Perceived color differences with and without color blindness: CIEDE2000 after Machado's matrices."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _linear(text: str) -> Rgb:
 
 
 def lab(text: str, vision: str = "normal") -> Lab:
-    """The CIELAB coordinates of a colour such as `#0f766e` with a kind of vision."""
+    """The CIELAB coordinates of a color such as `#0f766e` with a kind of vision."""
     red, green, blue = (min(1.0, max(0.0, each)) for each in _times(VISIONS[vision], _linear(text)))
     x, y, z = (
         each ** (1 / 3) if each > 216 / 24389 else (24389 / 27 * each + 16) / 116
