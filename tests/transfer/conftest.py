@@ -7,6 +7,7 @@ import itertools
 import random
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 from litestar import Litestar
-from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 
 from server import app as the_app
@@ -243,6 +243,17 @@ def migrated(migrated: Path, request: pytest.FixtureRequest) -> Path:
     return request.getfixturevalue("filled_for_routes") if "served" in request.fixturenames else migrated
 
 
+@cache
+def application() -> Litestar:
+    """The routes, without the state that their handlers need. It takes as much time as most tests of them, so they share it."""
+    return Litestar(
+        route_handlers=[*HANDLERS, *ask_route.HANDLERS, *report_routes.HANDLERS],
+        exception_handlers={Problem: the_app._problem, HTTPException: the_app._http_exception, Exception: the_app._unexpected},
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
 @pytest.fixture
 async def served(store: Store, settings: Settings) -> AsyncIterator[tuple[httpx.AsyncClient, Gate]]:
     """A client of the routes on a store with events, and the gate with their limits."""
@@ -251,21 +262,16 @@ async def served(store: Store, settings: Settings) -> AsyncIterator[tuple[httpx.
     projects = Always(max_targets=settings.max_targets, public=settings.public)
     gate = Gate(settings, projects, Limits())
     history = History(store, settings)
-    litestar = Litestar(
-        route_handlers=[*HANDLERS, *ask_route.HANDLERS, *report_routes.HANDLERS],
-        exception_handlers={Problem: the_app._problem, HTTPException: the_app._http_exception, Exception: the_app._unexpected},
-        openapi_config=None,
-        state=State(
-            {
-                "store": store,
-                "history": History(store, settings),
-                "projects": projects,
-                "gate": gate,
-                "privacy": Privacy(server_secret(settings)),
-                "settings": settings,
-            }
-        ),
-        logging_config=None,
+    litestar = application()
+    litestar.state.update(
+        {
+            "store": store,
+            "history": History(store, settings),
+            "projects": projects,
+            "gate": gate,
+            "privacy": Privacy(server_secret(settings)),
+            "settings": settings,
+        }
     )
     front: Any = Front(Routes(), litestar)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(front), base_url="http://footfall.example") as client:
