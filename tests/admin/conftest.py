@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from server.settings import bundled
+from tests import demo_store
 
 TOKEN = "ff_the-admin-token-of-the-tests-0123456789"
 _addresses = itertools.count()
@@ -60,7 +61,7 @@ def filled(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Itera
         },
     )
     try:
-        assert server.footfall("demo", "--events", "6000").returncode == 0
+        demo_store.fill(server, tmp_path_factory)
         yield server.start()
     finally:
         server.close()

@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, sync_playwright
 
 from server.settings import bundled
-from tests import chromium
+from tests import chromium, demo_store
 
 TOKEN = "ff_the-admin-token-of-the-dashboards-tests"
 OPERATIONS = bundled("graphql") / "operations"
@@ -79,7 +79,7 @@ def site(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         tmp_path_factory.mktemp("dashboard"),
         {"FOOTFALL_ADMIN_TOKEN": TOKEN, "FOOTFALL_RATE_LIMIT": "off", "FOOTFALL_EVENT_LIMIT": "off"},
     )
-    assert server.footfall("demo", "--events", "6000").returncode == 0
+    demo_store.fill(server, tmp_path_factory)
     server.start()
     made = Site(server)
     yield made
