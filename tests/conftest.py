@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -222,6 +223,7 @@ def _rows_of() -> Callable[[Path | str, str], list[tuple[Any, ...]]]:
 def pytest_configure(config: pytest.Config) -> None:
     """Set the folders of temporary files, and declare our own marks. Examples of Hypothesis have no deadline: no test asserts a time."""
     gc.disable()  # until all tests are collected: collection creates almost no garbage
+    config.option.loadscopereorder = False  # pytest_collection_finish orders groups by their time, and not by their number of tests
     unhurried = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
     hypothesis_settings.register_profile("unhurried", unhurried)
     hypothesis_settings.load_profile("unhurried")
@@ -272,14 +274,34 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     return (yield)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Refuse to run if groups have no effect: each worker would start each server and browser again, and tests of one store would run side by side.
+# The group that takes longest, and the one that would be the next if it began late.
+FIRST_GROUPS = ("dashboard", "recount")
 
-    pytest-xdist 3.8 adds the group to the node id, which pytest 9.2 does not let it change.
+
+def start_order(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, int]]:
+    """Return a sort key: large groups first, then tests without a group, which keep all workers busy until the end."""
+    marks = {item: item.get_closest_marker("xdist_group") for item in items}
+    sizes = Counter(mark.args[0] for mark in marks.values() if mark)
+
+    def key(item: pytest.Item) -> tuple[int, int]:
+        mark = marks[item]
+        name = mark.args[0] if mark else ""
+        return FIRST_GROUPS.index(name) if name in FIRST_GROUPS else len(FIRST_GROUPS), -sizes[name]
+
+    return key
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Order the tests for the workers, and refuse to run if groups have no effect.
+
+    Each worker would start each server and browser again, and tests of one store would run side by side. pytest-xdist 3.8 adds the group to the
+    node id, which pytest 9.2 does not let it change.
     """
     gc.freeze()  # a collection of garbage would otherwise look at every test again
     gc.enable()
     if hasattr(session.config, "workerinput") and session.config.getoption("dist") == "loadgroup":
+        session.items.sort(key=start_order(session.items))
         ignored = [item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
         if ignored:
             raise pytest.UsageError(f"pytest {pytest.__version__} and pytest-xdist do not group tests, such as {ignored[0]}")
