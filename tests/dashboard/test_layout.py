@@ -58,20 +58,24 @@ class Seen:
     serious: list[str]
 
 
-at_both_widths = pytest.mark.parametrize("pages", [pytest.param(1360, marks=pytest.mark.slow), 390], indirect=True)
-on_a_phone = pytest.mark.parametrize("pages", [390], indirect=True)
+LOADED = [pytest.param((width, Tab.open), marks=pytest.mark.slow, id=f"{width} loaded") for width in (1360, 390)]
+# From page to page within the application, as a click on a link goes: `make test` does this, in half the time.
+VISITED = pytest.param((390, Tab.go), id="390 visited")
+at_both_widths = pytest.mark.parametrize("pages", [*LOADED, VISITED], indirect=True)
+on_a_phone = pytest.mark.parametrize("pages", [LOADED[1], VISITED], indirect=True)
+loaded = pytest.mark.parametrize("pages", LOADED, indirect=True)
 
 
 @pytest.fixture(scope="module")
 def pages(request: pytest.FixtureRequest, site: Any, browser: Any, session: Any) -> dict[str, Seen]:
-    """All pages, each loaded once for the tests below, by path."""
-    width = request.param
+    """All pages, each opened once for the tests below, by path."""
+    width, way = request.param
     context = new_context(browser, width=width, height=850, storage_state=session)
     tab = Tab(context, site.url)
     tab.page.add_init_script(SHIFTS)
     seen = {}
     for path in ALL:
-        page = tab.open(path)
+        page = tab.open(path) if path in BEFORE_LOGIN else way(tab, path)
         shifts = page.evaluate("window.shifts")
         reached = page.evaluate("document.documentElement.scrollWidth")
         headings, small = page.locator("h1").count(), page.evaluate(SMALL)
@@ -126,6 +130,7 @@ def test_every_page_is_complete_and_accessible(pages: dict[str, Seen]) -> None:
     assert {path: seen.serious for path, seen in pages.items() if seen.serious} == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("width", "paths"),
     [
@@ -146,7 +151,7 @@ def test_touch_targets_are_at_least_24_pixels_wide_and_high(pages: dict[str, See
     assert {path: seen.small for path, seen in pages.items() if seen.small} == {}
 
 
-@at_both_widths
+@loaded
 def test_nothing_jumps_while_a_page_loads(pages: dict[str, Seen]) -> None:
     assert {path: seen.shifts for path, seen in pages.items() if seen.shifts >= 0.1 and path not in BEFORE_LOGIN} == {}
 
@@ -159,6 +164,7 @@ def restarted(server_class: Any, tmp_path: Path) -> Iterator[Any]:
     server.close()
 
 
+@pytest.mark.slow
 def test_the_overview_recovers_by_itself_within_seconds_of_a_restart(restarted: Any, browser: Any) -> None:
     event = {"name": "run", "installation_id": "one"}
     assert restarted.client.post("/v1/events", json=event).status_code == 202
