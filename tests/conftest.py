@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Set
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -234,7 +234,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTEST_DEBUG_TEMPROOT"] = str(folder)  # the root of `tmp_path`
     config.addinivalue_line("markers", "on_sqlite: is about SQLite itself")
     config.addinivalue_line("markers", "slow: a further combination, or a long fault, build or recount; runs with `make test-all` only")
-    config.addinivalue_line("markers", "one_engine: the engine hardly matters; on PostgreSQL with `make test-all` only")
+    config.addinivalue_line("markers", "engine_matters: on PostgreSQL in `make test` too; otherwise the second engine is slow")
+    config.addinivalue_line("markers", "each_client: with the client of each language in `make test` too (tests/clients)")
     config.addinivalue_line(
         "markers", "one_path: how the body arrives does not matter; over the fast path only, also with `make test-all` (tests/field)"
     )
@@ -250,10 +251,11 @@ BEFORE_THE_HOUR = {**dict.fromkeys((*OVER_THE_SOCKET, "contracts", "jobs", "sdks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give tests that share a fixture of a module to one worker, so that each server starts once. The engines may go to different workers.
 
-    A story's second run, on PostgreSQL, is slow unless its module sets `ENGINE_MATTERS`, since values or locks differ there.
+    The second run of a test, on PostgreSQL, is slow unless it is marked `engine_matters`, since values, locks or SQL differ there.
     """
+    collected = {item.nodeid for item in items}
     for item in items:
-        if is_second_run(item):
+        if is_second_run(item, collected):
             item.add_marker(pytest.mark.slow)
         definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
         is_shared = any(definition.scope == "module" for each in definitions for definition in each)
@@ -307,13 +309,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
             raise pytest.UsageError(f"pytest {pytest.__version__} and pytest-xdist do not group tests, such as {ignored[0]}")
 
 
-def is_second_run(item: pytest.Item) -> bool:
-    """Return whether this is a test on PostgreSQL of what has little to do with the engine, and also runs on SQLite."""
-    if not hasattr(item, "callspec") or "postgres" not in item.callspec.params.values():
+def is_second_run(item: pytest.Item, collected: Set[str]) -> bool:
+    """Return whether this is a test on PostgreSQL, of what has little to do with the engine, that was also collected on SQLite."""
+    module, _, parameters = item.nodeid.partition("[")
+    if "postgres" not in parameters or item.get_closest_marker("engine_matters"):
         return False
-    if item.get_closest_marker("one_engine"):
-        return True
-    return item.path.parent.name in OVER_THE_SOCKET and not getattr(getattr(item, "module", None), "ENGINE_MATTERS", False)
+    return f"{module}[{parameters.replace('postgres', 'sqlite')}" in collected
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

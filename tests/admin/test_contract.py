@@ -103,6 +103,7 @@ def test_enums_have_the_values_of_the_store(words_of: type[Enum], kept: tuple[st
     assert all(word.name == word.value.upper() for word in words_of)
 
 
+@pytest.mark.slow
 def test_breaking_changes_are_reported_and_not_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """`make schema` keeps a removed field until a flag says that no release contains it."""
     promised = current().replace("  successRate: Change!\n", "  successRate: Change!\n  successRateOfOld: Change!\n", 1)

@@ -182,6 +182,7 @@ async def test_a_persisted_subscription_is_named_by_its_hash(filled: Any) -> Non
     await socket.close()
 
 
+@pytest.mark.slow
 async def test_a_stalled_reader_learns_how_many_events_it_missed(filled: Any) -> None:
     """Send 14 MB to a client that does not read: ingest is not delayed, and the numbers add up afterwards."""
     plain = network.socket()
@@ -209,6 +210,7 @@ async def test_a_stalled_reader_learns_how_many_events_it_missed(filled: Any) ->
         assert seen >= KEPT
 
 
+@pytest.mark.slow
 async def test_ten_thousand_subscriptions_are_refused_and_ingest_goes_on(filled: Any) -> None:
     socket = await opened(filled.url)
     frames = [

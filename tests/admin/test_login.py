@@ -112,6 +112,7 @@ def test_a_login_ignores_foreign_cookies_and_ends_the_previous_session(make_serv
     assert [ask(server.url, "{me{kind}}", cookie)["me"] for cookie in (first, second)] == [None, {"kind": "SESSION"}]
 
 
+@pytest.mark.slow
 def test_a_new_token_in_the_settings_replaces_the_old_one(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_ADMIN_TOKEN="ff_the-first-token-which-leaked").start()
     cookie = log_in(server.url, "ff_the-first-token-which-leaked").cookies[COOKIE]
@@ -130,6 +131,7 @@ def test_a_new_token_in_the_settings_replaces_the_old_one(make_server: Callable[
     assert "admin_token_revoked" in server.log.read_text()
 
 
+@pytest.mark.slow
 def test_attempts_count_over_all_replicas(make_server: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     with running_redis(tmp_path / "redis") as redis:

@@ -9,8 +9,6 @@ import pytest
 
 from tests.admin.conftest import Asker
 
-ENGINE_MATTERS = True  # PostgreSQL refuses texts that SQLite stores
-
 ENGINES = ("sqlite", "postgres")
 TOKEN = "ff_an-admin-token-of-this-test-only"
 ODD = {"a zero": "a\0b", "a digit that is none": "²", "another script's digit": "٣", "long": "x" * 20_000, "a quote": "'; DROP TABLE event; --",

@@ -344,6 +344,7 @@ def test_errors_name_the_field_and_the_log_repeats_no_value(admin: Any, filled: 
     assert "secret-cursor" not in Path(filled.log).read_text()
 
 
+@pytest.mark.slow
 def test_pages_are_bounded_and_follow_each_other(admin: Any) -> None:
     query = 'query($after:String){project(slug:"demo"){events(period:{last:90},first:100,after:$after){totalCount nodes{id} pageInfo{hasNextPage endCursor}}}}'
     seen, after = [], None

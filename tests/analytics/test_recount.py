@@ -336,6 +336,7 @@ async def test_targets_equal_the_recount(full: Store, filled: Filled, filter_: F
         assert each.mean_us == (sum(exact) / len(exact) if exact else None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.slow) for part in (1, 2, 3))])
 async def test_charts_from_the_history_equal_charts_from_the_store(
     full: Store, filled: Filled, monkeypatch: pytest.MonkeyPatch, part: int

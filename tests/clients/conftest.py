@@ -68,10 +68,11 @@ def make_host(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Host]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that uses `host` runs with each client."""
+    """A test that uses `host` runs with each client: with one in `make test`, or with each language if it is marked `each_client`."""
     if "host" in metafunc.fixturenames:
+        quick = set(hosts.NAMES) - hosts.SLOW if metafunc.definition.get_closest_marker("each_client") else {hosts.CHEAPEST}
         metafunc.parametrize(
-            "host", [pytest.param(name, marks=[pytest.mark.slow] if name in hosts.SLOW else []) for name in hosts.NAMES], indirect=True
+            "host", [pytest.param(name, marks=[] if name in quick else [pytest.mark.slow]) for name in hosts.NAMES], indirect=True
         )
 
 

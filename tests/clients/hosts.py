@@ -187,4 +187,5 @@ WRITERS: dict[str, Callable[[Path, Path], Written]] = {
     "rust": _rust,
 }
 NAMES = tuple(WRITERS)
+CHEAPEST = "dash"
 SLOW = {"bash", "busybox", "rust"}  # other shells for the same client, and a second compiler

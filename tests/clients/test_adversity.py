@@ -17,7 +17,7 @@ from tests.clients.conftest import ACCEPTED, WITHIN, Host, Wire, environment, ev
 from tests.clients.test_notice import on_terminal
 
 # A limit of the size of files acts like a full disk. Programs in Go end when they exceed it.
-LIMITED = [pytest.param(name, marks=[pytest.mark.slow] if name in hosts.SLOW else []) for name in hosts.NAMES if name != "go"]
+LIMITED = [pytest.param(name, marks=[] if name == hosts.CHEAPEST else [pytest.mark.slow]) for name in hosts.NAMES if name != "go"]
 
 
 def on_a_full_disk(host: Host, url: str, home: Path, blocks: int) -> subprocess.CompletedProcess[str]:

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.clients.conftest import ACCEPTED, WITHIN, Host, Wire, eventually, queue_of, queued, settled
+from tests.quick import first
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def senders(home: Path) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("path", ["", "/zürich"])
+@pytest.mark.parametrize("path", first(["", "/zürich"]))
 def test_the_next_runs_leave_their_events_to_the_running_sender(
     node_host: Host, home: Path, make_wire: Callable[..., Wire], path: str
 ) -> None:
@@ -88,7 +89,7 @@ def test_a_killed_sender_holds_events_back_for_seconds_only(node_host: Host, hom
     assert eventually(lambda: len(wire.events()) == 3)
 
 
-@pytest.mark.parametrize("other", ["http://127.0.0.1:9 1.4.0", "{url} 1.3.0"])
+@pytest.mark.parametrize("other", first(["http://127.0.0.1:9 1.4.0", "{url} 1.3.0"]))
 def test_another_version_of_the_tool_starts_its_own_sender(node_host: Host, home: Path, make_wire: Callable[..., Wire], other: str) -> None:
     """A sender has the address and the key of its version."""
     wire = make_wire()
@@ -98,7 +99,7 @@ def test_another_version_of_the_tool_starts_its_own_sender(node_host: Host, home
     assert eventually(wire.events)
 
 
-@pytest.mark.parametrize("broken", ["", "x", "99999999999999 {url} 1.4.0\n", "\xff\x00"])
+@pytest.mark.parametrize("broken", first(["", "x", "99999999999999 {url} 1.4.0\n", "\xff\x00"]))
 def test_a_damaged_sender_file_does_not_stop_sending(node_host: Host, home: Path, make_wire: Callable[..., Wire], broken: str) -> None:
     wire = make_wire()
     queue_of(home).mkdir(parents=True)
@@ -108,7 +109,7 @@ def test_a_damaged_sender_file_does_not_stop_sending(node_host: Host, home: Path
     assert eventually(wire.events)
 
 
-@pytest.mark.parametrize("has_setsid", [True, False])
+@pytest.mark.parametrize("has_setsid", first([True, False]))
 def test_the_sender_outlives_the_terminal_with_and_without_setsid(
     node_host: Host, home: Path, make_wire: Callable[..., Wire], tmp_path: Path, has_setsid: bool
 ) -> None:

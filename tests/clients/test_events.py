@@ -20,6 +20,7 @@ HOSTILE_TEXT = "open /home/alice/.ssh/id: alice@example.org token=hunter22 ghp_0
 CONTAINER = {"container", "person"}  # the tests themselves may run in CI
 
 
+@pytest.mark.each_client
 def test_an_event_arrives_with_what_the_client_filled_in(host: Host, home: Path, project: Project) -> None:
     ran = host.run(project.url, home, "--json", "--key=secret", "-psecret", "path/to/file")
     assert (ran.stdout, ran.stderr, ran.returncode) == ("hello\n", "", 3)
@@ -80,6 +81,7 @@ OPT_OUTS = [
 ]
 
 
+@pytest.mark.each_client
 def test_an_opt_out_makes_no_connection_and_no_file(host: Host, home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
     wire = make_wire()
     for env in OPT_OUTS:
@@ -165,6 +167,7 @@ def test_an_erasure_waits_for_events_that_are_being_sent(host: Host, home: Path,
     assert not (queue_of(home).parent / "id").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [15, pytest.param(50, marks=pytest.mark.slow)])
 def test_many_first_runs_at_once_make_one_id_and_as_many_events(host: Host, home: Path, project: Project, runs: int) -> None:
     env = environment(project.url, home)

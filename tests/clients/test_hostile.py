@@ -35,6 +35,7 @@ def waited(home: Path) -> tuple[float, int]:
     return float(until) - time.time(), int(failures)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "names",
     [
@@ -77,6 +78,7 @@ def keeps_its_event(host: Host, home: Path, wire: Wire) -> None:
     assert wire.connections == 1
 
 
+@pytest.mark.each_client
 def test_output_is_complete_while_the_server_hangs(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
     """`$(tool)` returns while the server still has the request: no pipe of the tool is held by the sender."""
     wire = make_wire(hang)
@@ -231,6 +233,7 @@ def cpu(command: list[str], env: dict[str, str]) -> float:
     return (usage.ru_utime + usage.ru_stime) * 1000
 
 
+@pytest.mark.slow
 def test_a_program_takes_hardly_longer_with_telemetry(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
     """Compare the processor time of the host program with a hanging server to the program without telemetry, alternately.
 

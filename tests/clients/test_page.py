@@ -70,6 +70,7 @@ def test_the_page_fills_in_address_project_tool_and_key(page: Page, project: Pro
     ast.parse(code.inner_text())
 
 
+@pytest.mark.slow
 def test_the_page_makes_a_key_and_shows_the_first_event(page: Page, real: Real, project: Project) -> None:
     answer = page.request.post(f"{real.server.url}/login", form={"token": TOKEN, "next": "/"}, max_redirects=0)
     assert answer.status == 303
@@ -107,6 +108,7 @@ def elsewhere(tmp_path: Path, project: Project, real: Real) -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.slow
 def test_a_page_of_another_origin_sends_with_the_javascript_client(page: Page, elsewhere: str, project: Project) -> None:
     wrong: list[str] = []
     page.on(
@@ -126,6 +128,7 @@ def test_a_page_of_another_origin_sends_with_the_javascript_client(page: Page, e
     assert wrong == []
 
 
+@pytest.mark.slow
 def test_a_browser_that_asks_not_to_be_tracked_sends_nothing(page: Page, elsewhere: str, project: Project) -> None:
     page.add_init_script("Object.defineProperty(navigator, 'globalPrivacyControl', { value: true })")
     asked: list[str] = []

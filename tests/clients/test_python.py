@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from tests.clients.conftest import CLIENTS, Wire, environment, eventually, queued
+from tests.quick import first
 
 SOURCE = CLIENTS / "footfall.py"
 PYTHONS = [found for minor in range(8, 15) if (found := shutil.which(f"python3.{minor}"))]
@@ -47,7 +48,7 @@ def test_the_source_is_python_3_8() -> None:
     ast.parse(SOURCE.read_text(), feature_version=(3, 8))
 
 
-@pytest.mark.parametrize("python", PYTHONS or [sys.executable], ids=lambda path: Path(path).name)
+@pytest.mark.parametrize("python", first(PYTHONS or [sys.executable]), ids=lambda path: Path(path).name)
 def test_each_python_of_this_machine_sends(python: str, home: Path, make_wire: Callable[..., Wire]) -> None:
     if subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode:
         python = sys.executable  # a shim without a Python behind it

@@ -6,6 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.clients.conftest import CLIENTS, node
 
 TYPESCRIPT = Path(__file__).parents[2] / "static" / "node_modules" / "typescript" / "lib" / "tsc.js"
@@ -76,6 +78,7 @@ def prepare(folder: Path, program: str) -> None:
     (folder / "program.ts").write_text(program)
 
 
+@pytest.mark.slow
 def test_types_and_client_have_the_same_members(tmp_path: Path) -> None:
     prepare(tmp_path, MEMBERS)
     derive = ("--allowJs", "--declaration", "--emitDeclarationOnly", "--target", "es2022", "--module", "nodenext", "--types", "")

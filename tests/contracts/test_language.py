@@ -9,6 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytestmark = pytest.mark.xdist_group("language")  # they share what is parsed
+
 ROOT = Path(__file__).parents[2]
 PYTHON = sorted(path for folder in ("server", "bench", "tests") for path in (ROOT / folder).rglob("*.py"))
 TEXT = sorted(

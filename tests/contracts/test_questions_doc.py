@@ -40,6 +40,7 @@ def demo(server_class: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         server.close()
 
 
+@pytest.mark.slow
 def test_each_command_is_answered_in_its_order(demo: Any) -> None:
     assert len(COMMANDS) >= 10
     for command in COMMANDS:
@@ -48,6 +49,7 @@ def test_each_command_is_answered_in_its_order(demo: Any) -> None:
         assert ran.stdout.strip(), command
 
 
+@pytest.mark.slow
 def test_the_request_over_http_gets_a_file(demo: Any) -> None:
     (request,) = (block for block in fences("sh") if block.startswith("curl"))
     ran = subprocess.run(

@@ -117,6 +117,7 @@ def test_the_curl_of_the_readme_is_answered_as_it_says(pasted: Any) -> None:
     assert f"# {ran.stdout.strip()}" in text
 
 
+@pytest.mark.slow
 def test_the_clients_of_the_readme_send_an_event(pasted: Any, tmp_path: Path) -> None:
     (fetch,) = [text for text in fences("sh") if "/clients/" in text]
     subprocess.run(["sh", "-euc", fetch.replace(ADDRESS, pasted.server.url)], cwd=tmp_path, check=True, timeout=30, capture_output=True)
@@ -148,6 +149,7 @@ def shape(value: Any) -> Any:
     return type(value) if value is None or isinstance(value, str) else float
 
 
+@pytest.mark.slow
 def test_the_questions_have_answers_like_those_shown(make_server: Callable[..., Any]) -> None:
     server = make_server()
     assert server.footfall("demo", "--events", "4000").returncode == 0

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("dashboard")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dashboard")]
 
 # Cards without a link to Explore, by a pattern of their title.
 NO_QUESTION = {

@@ -102,6 +102,7 @@ def test_a_question_is_built_by_clicks_and_its_link_gives_the_same_figures(site:
     assert bars(page, "Events") == {row["keys"][0] or "(none)": counted(row["figures"][0]["people"][0]) for row in people}
 
 
+@pytest.mark.slow
 def test_a_bar_sets_a_filter_whose_total_is_the_number_of_the_bar(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo/explore?measures=events,installs&by=os&by=version:minor&chart=bars")
@@ -148,6 +149,7 @@ def test_filters_are_edited_and_removed_and_values_are_searched(site: Any, visit
     assert total(page, "Events") == counted(ask(site)["rows"][0]["figures"][0]["all"][0])
 
 
+@pytest.mark.slow
 def test_a_filter_that_matches_nothing_suggests_values_that_exist(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo/explore?where=os:is:windoes")
@@ -160,6 +162,7 @@ def test_a_filter_that_matches_nothing_suggests_values_that_exist(site: Any, vis
     assert total(page, "Events") == counted(windows["rows"][0]["figures"][0]["all"][0])
 
 
+@pytest.mark.slow
 def test_an_error_names_the_filter_and_the_page_goes_on(visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo/explore?where=os:is:linux&where=duration_ms:above:long")
@@ -168,6 +171,7 @@ def test_an_error_names_the_filter_and_the_page_goes_on(visit: Callable[..., Any
     expect(page.get_by_role("region", name="Events", exact=True)).to_be_visible()
 
 
+@pytest.mark.slow
 def test_segments_are_shown_side_by_side(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo/explore?chart=bars")
@@ -210,6 +214,7 @@ def test_cards_of_the_overview_open_in_explore_with_their_filter_and_period(site
     assert len(listed) >= 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "width", "queries"), LOOKS)
 def test_every_state_is_accessible(visit: Callable[..., Any], scheme: str, width: int, queries: Sequence[str]) -> None:
     tab = visit(color_scheme=scheme, width=width)
@@ -223,6 +228,7 @@ def test_every_state_is_accessible(visit: Callable[..., Any], scheme: str, width
         assert serious(page) == [], query
 
 
+@pytest.mark.slow
 def test_a_line_marks_the_step_that_has_not_ended_and_a_wrong_address_is_still_a_page(visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo/explore?over=day&chart=table&by=os")
@@ -231,6 +237,7 @@ def test_a_line_marks_the_step_that_has_not_ended_and_a_wrong_address_is_still_a
     assert page.locator("h1").inner_text() == "Explore"
 
 
+@pytest.mark.slow
 def test_retention_and_funnels_open_in_explore_with_the_same_numbers(visit: Callable[..., Any]) -> None:
     tab = visit()
     for path, card, figures, controls in (
@@ -251,11 +258,13 @@ def test_retention_and_funnels_open_in_explore_with_the_same_numbers(visit: Call
     page.get_by_role("region", name="Question").wait_for()
 
 
+@pytest.mark.slow
 def test_explore_needs_a_login(visit: Callable[..., Any]) -> None:
     page = visit(known=False).open("/d/demo/explore")
     assert page.get_by_role("link", name="Explore").count() == 0
 
 
+@pytest.mark.slow
 def test_a_period_that_retention_has_cut_says_from_when_it_is_complete(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "cut").returncode == 0
     for days in (0, 10):
@@ -275,6 +284,7 @@ def test_a_period_that_retention_has_cut_says_from_when_it_is_complete(site: Any
     expect(page.get_by_text("have been deleted")).to_contain_text(f"Events before {since:%b} {since.day}")
 
 
+@pytest.mark.slow
 def test_estimates_from_a_sample_are_marked_with_their_margin(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "sampled").returncode == 0
     for number in range(20):

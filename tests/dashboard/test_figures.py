@@ -48,6 +48,7 @@ def test_the_overview_shows_the_servers_figures(site: Any, visit: Callable[..., 
     agree(tab.open(f"/d/demo?range=custom&from={first}&to={last}"), overview(site, days))
 
 
+@pytest.mark.slow
 def test_a_click_on_a_bar_filters_and_back_goes_back(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo")
@@ -166,6 +167,7 @@ def table_of(card: Any, title: str) -> list[list[str]]:
     return [row.locator("td").all_inner_texts() for row in card.locator("tbody tr").all()]
 
 
+@pytest.mark.slow
 def test_a_click_on_a_figure_shows_it_over_time_beside_the_period_before(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo?range=7d")
@@ -184,6 +186,7 @@ def test_a_click_on_a_figure_shows_it_over_time_beside_the_period_before(site: A
     page.get_by_role("region", name="New installs").wait_for()
 
 
+@pytest.mark.slow
 def test_a_period_is_only_compared_with_one_that_had_events(visit: Callable[..., Any]) -> None:
     tab = visit()
     assert tab.open("/d/demo").get_by_text("since ").count() == 6  # the demo has one month, and none before it
@@ -192,6 +195,7 @@ def test_a_period_is_only_compared_with_one_that_had_events(visit: Callable[...,
     assert page.get_by_role("button", name="Previous period").count() == 1
 
 
+@pytest.mark.slow
 def test_an_error_opens_to_its_own_versions_and_samples(site: Any, visit: Callable[..., Any]) -> None:
     groups = site.ask("Errors", slug="demo", period=MONTH, first=50)["project"]["errors"]["groups"]
     rarest = min(
@@ -216,6 +220,7 @@ def test_an_error_opens_to_its_own_versions_and_samples(site: Any, visit: Callab
     assert page.get_by_role("region", name="Samples").count() == 0
 
 
+@pytest.mark.slow
 def test_durations_are_a_histogram_that_can_be_saved(site: Any, visit: Callable[..., Any], tmp_path: Path) -> None:
     tab = visit()
     page = tab.open("/d/demo/usage")
@@ -234,6 +239,7 @@ def test_durations_are_a_histogram_that_can_be_saved(site: Any, visit: Callable[
     assert card.locator(".mark").count() == 2
 
 
+@pytest.mark.slow
 def test_days_are_picked_by_hand(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo")
@@ -249,6 +255,7 @@ def test_days_are_picked_by_hand(site: Any, visit: Callable[..., Any]) -> None:
     assert figure(page, "Events") == spaced(overview(site, days)["events"]["value"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -263,6 +270,7 @@ def test_a_wrong_address_is_still_a_page(visit: Callable[..., Any], wrong: str) 
     assert page.get_by_role("alert").count() == 0
 
 
+@pytest.mark.slow
 def test_a_funnel_is_picked_event_by_event_and_people_only_by_a_switch(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo/funnel")
@@ -282,6 +290,7 @@ def test_a_funnel_is_picked_event_by_event_and_people_only_by_a_switch(site: Any
     page.wait_for_url("**/d/demo/funnel")
 
 
+@pytest.mark.slow
 def test_a_cards_line_is_its_own_figures_or_absent(site: Any, visit: Callable[..., Any]) -> None:
     lines = """() => Object.fromEntries([...document.querySelectorAll(".figure-card")].map((card) =>
         [card.querySelector("h2").textContent, card.querySelector(".spark polyline")?.getAttribute("points") ?? null]))"""

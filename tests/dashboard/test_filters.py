@@ -27,6 +27,7 @@ def chips(page: Any) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_filters_are_searched_and_combined_and_stay_from_page_to_page(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo")
@@ -82,6 +83,7 @@ def test_a_bars_number_equals_the_total_under_its_filter(visit: Callable[..., An
             tab.settled()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["MINOR", pytest.param("MAJOR", marks=pytest.mark.slow)])
 def test_versions_are_grouped_by_their_major_or_minor_part(site: Any, visit: Callable[..., Any], part: str) -> None:
     tab = visit()
@@ -103,12 +105,14 @@ def test_versions_are_grouped_by_their_major_or_minor_part(site: Any, visit: Cal
     page.get_by_role("button", name=f"Remove the filter Version in {label}").click()
 
 
+@pytest.mark.slow
 def test_a_click_on_one_value_replaces_a_filter_with_several_values_of_its_field(visit: Callable[..., Any]) -> None:
     page = visit().open("/d/demo?where=os:is:linux,darwin&where=name:is:build")
     page.get_by_role("region", name="Operating systems").get_by_role("button", name=re.compile("^darwin")).click()
     page.wait_for_url("**/d/demo?where=name:is:build&where=os:is:darwin")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paths", [("/usage",), pytest.param(("/errors", "/installs"), marks=pytest.mark.slow)])
 def test_a_filter_that_matches_nothing_is_explained_on_every_page(visit: Callable[..., Any], paths: tuple[str, ...]) -> None:
     tab = visit()
@@ -122,6 +126,7 @@ def test_a_filter_that_matches_nothing_is_explained_on_every_page(visit: Callabl
     expect(page.locator(".top .notice")).to_have_count(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("project", "names"),
     [
@@ -148,6 +153,7 @@ def test_values_that_look_encoded_or_like_separators_stay_what_they_are(
         tab.settled()
 
 
+@pytest.mark.slow
 def test_a_funnel_and_retention_are_split(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo/funnel?step=init&step=build&step=deploy")
@@ -188,6 +194,7 @@ def test_every_card_that_a_question_can_express_opens_in_explore(site: Any, visi
         assert bars(page, "Events")[explored] == shown, title
 
 
+@pytest.mark.slow
 def test_known_installs_note_that_filters_do_not_apply(visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo")
@@ -198,6 +205,7 @@ def test_known_installs_note_that_filters_do_not_apply(visit: Callable[..., Any]
     assert figure(page, "Known installs") == before
 
 
+@pytest.mark.slow
 def test_health_explains_why_its_count_differs_from_the_overview(site: Any, visit: Callable[..., Any]) -> None:
     page = visit().open("/d/demo/health")
     occurred = overview(site, MONTH)["events"]["value"]
@@ -206,6 +214,7 @@ def test_health_explains_why_its_count_differs_from_the_overview(site: Any, visi
     expect(explained).to_contain_text(f"{spaced(occurred)} in this period")
 
 
+@pytest.mark.slow
 def test_cards_below_the_screen_are_asked_after_the_visible_ones_or_once_they_are_scrolled_into_view(visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo")
@@ -233,6 +242,7 @@ def test_cards_below_the_screen_are_asked_after_the_visible_ones_or_once_they_ar
     tab.settled()
 
 
+@pytest.mark.slow
 def test_usage_shows_the_filtered_commands_while_the_cards_below_the_screen_still_wait(visit: Callable[..., Any], site: Any) -> None:
     tab = visit()
     page = tab.open("/d/demo/usage")

@@ -53,6 +53,7 @@ def test_a_new_project_shows_how_to_send_then_its_first_events_then_charts(site:
     assert page.get_by_role("button", name=re.compile("^1.0.0")).is_visible()
 
 
+@pytest.mark.slow
 def test_every_page_of_an_empty_project_says_how_to_send(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "bare").returncode == 0
     tab = visit()
@@ -68,6 +69,7 @@ def test_every_page_of_an_empty_project_says_how_to_send(site: Any, visit: Calla
     page.get_by_role("region", name="Events", exact=True).first.wait_for()
 
 
+@pytest.mark.slow
 def test_copy_works_over_plain_http_on_a_name_of_the_network(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit(known=False)
     tab.url = site.url.replace("127.0.0.1", LAN)
@@ -115,6 +117,7 @@ def test_an_event_is_on_the_live_page_within_a_second_and_pausing_holds_it_back(
     page.get_by_role("cell", name="held-back").wait_for()
 
 
+@pytest.mark.slow
 def test_the_live_page_shows_what_its_filter_lets_through(site: Any, visit: Callable[..., Any]) -> None:
     page = watching(site, visit, "/d/demo/live?os=linux&who=people")
     site.post("demo", name="on-another-system", os="darwin", ci=False)
@@ -125,6 +128,7 @@ def test_the_live_page_shows_what_its_filter_lets_through(site: Any, visit: Call
     assert names == {"warm-up", "by-a-person"}
 
 
+@pytest.mark.slow
 def test_hostile_values_are_shown_as_text(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "hostile").returncode == 0
     live = watching(site, visit, "/d/hostile/live")
@@ -168,6 +172,7 @@ def test_settings_are_changed_and_a_key_is_shown_once(site: Any, visit: Callable
     assert secret not in tab.open("/d/changed/settings").content()
 
 
+@pytest.mark.slow
 def test_an_install_is_erased_after_a_question(site: Any, visit: Callable[..., Any]) -> None:
     site.post("demo", name="run", installation_id="to-be-erased-here")
     page = visit().open("/d/demo/settings")
@@ -177,6 +182,7 @@ def test_an_install_is_erased_after_a_question(site: Any, visit: Callable[..., A
     page.get_by_text("Erased: 1 event, 1 day.").wait_for()
 
 
+@pytest.mark.slow
 def test_a_project_is_archived_and_restored(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "retired").returncode == 0
     tab = visit()
@@ -216,6 +222,7 @@ def elsewhere() -> Iterator[Callable[[str], str]]:
         server.shutdown()
 
 
+@pytest.mark.slow
 def test_charts_in_a_frame_of_another_site(site: Any, visit: Callable[..., Any], elsewhere: Callable[[str], str]) -> None:
     for slug in ("framed", "unframed"):
         assert site.server.footfall("project", "create", slug).returncode == 0
@@ -235,6 +242,7 @@ def test_charts_in_a_frame_of_another_site(site: Any, visit: Callable[..., Any],
         tab.complaints.remove(address)  # the page around them
 
 
+@pytest.mark.slow
 def test_shares_in_a_frame_are_of_all_values_and_not_of_the_ten_bars(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "shares").returncode == 0
     for version in range(20):
@@ -247,6 +255,7 @@ def test_shares_in_a_frame_are_of_all_values_and_not_of_the_ten_bars(site: Any, 
         assert {float(share.rstrip("%")) for share in tab.page.locator(".bar-share").all_text_contents()} == {5.0}
 
 
+@pytest.mark.slow
 def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "open").returncode == 0
     for number in range(6):
@@ -263,6 +272,7 @@ def test_a_public_dashboard_shows_charts_and_no_lists(site: Any, visit: Callable
         assert frame.get_by_text("linux").is_visible()
 
 
+@pytest.mark.slow
 def test_the_theme_is_chosen_and_stays(visit: Callable[..., Any]) -> None:
     tab = visit(color_scheme="light")
     page = tab.open("/d/demo")
@@ -274,6 +284,7 @@ def test_the_theme_is_chosen_and_stays(visit: Callable[..., Any]) -> None:
     assert tab.open("/d/demo/usage").evaluate(ground) == dark
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_is_reported_and_the_figures_stay(visit: Callable[..., Any], site: Any) -> None:
     tab = visit()
     page = tab.open("/d/demo")
@@ -293,6 +304,7 @@ def test_an_unreachable_server_is_reported_and_the_figures_stay(visit: Callable[
     tab.complaints = [each for each in tab.complaints if "ERR_FAILED" not in each]
 
 
+@pytest.mark.slow
 def test_a_tab_older_than_the_server_asks_for_a_reload(visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo")

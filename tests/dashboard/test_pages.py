@@ -65,6 +65,7 @@ def test_everything_can_be_reached_and_done_with_the_keyboard(visit: Callable[..
     assert not page.get_by_role("region", name="Versions").get_by_role("button", name="Save as CSV").is_visible()
 
 
+@pytest.mark.slow
 def test_the_signed_out_page_too(visit: Callable[..., Any]) -> None:
     page = visit(known=False).open("/")
     expect(page).to_have_title("Log in to Footfall")
@@ -105,6 +106,7 @@ def test_only_browsers_get_the_explorer_and_get_runs_no_operation(site: Any) -> 
     assert "<title>Footfall</title>" in site.client.get("/graphql?query={me{label}}", headers={"Accept": "text/html"}).text
 
 
+@pytest.mark.slow
 def test_an_unknown_page_reports_that_it_does_not_exist(visit: Callable[..., Any]) -> None:
     tab = visit()
     assert tab.open("/d/demo/nonsense").locator("h1").inner_text() == "Page not found"

@@ -76,6 +76,7 @@ LOOK = """(each) => { const style = getComputedStyle(each);
   return [style.backgroundColor, style.color, style.outlineStyle, style.outlineColor].join(" "); }"""
 
 
+@pytest.mark.slow
 def test_focus_looks_different_from_picked(visit: Callable[..., Any]) -> None:
     page = visit().open("/d/demo")
     picked = page.get_by_role("button", name="30 days")
@@ -87,6 +88,7 @@ def test_focus_looks_different_from_picked(visit: Callable[..., Any]) -> None:
     assert "solid rgb(26, 86, 219)" in focused
 
 
+@pytest.mark.slow
 def test_forced_colors_keep_bars_and_picked_states(visit: Callable[..., Any]) -> None:
     page = visit(forced_colors="active").open("/d/demo?os=linux")
     bar = page.get_by_role("region", name="Versions").locator(".bar").first

@@ -65,6 +65,7 @@ def test_a_question_is_saved_opened_changed_renamed_and_deleted(site: Any, visit
     assert saved(site) == {}
 
 
+@pytest.mark.slow
 def test_a_question_saved_in_a_terminal_opens_with_its_period_and_its_figures(site: Any, visit: Callable[..., Any]) -> None:
     periods = [{"toDate": "WEEK"}, {"toDate": "MONTH"}, {"last": 14}, {"from": "2026-01-05T06:00:00Z", "to": "2027-01-05T00:00:00Z"}]
     where = [{"field": "name", "values": ["build"]}, {"field": "version", "op": "SEMVER", "values": [">=2 <3"]}]
@@ -84,6 +85,7 @@ def test_a_question_saved_in_a_terminal_opens_with_its_period_and_its_figures(si
         site.ask("DeleteQuestion", slug="demo", name=f"Terminal {number}")
 
 
+@pytest.mark.slow
 def test_a_question_is_compared_with_a_period_of_its_own_and_keeps_it_when_saved(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     today = datetime.now(UTC).date()
@@ -145,6 +147,7 @@ REPORTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(name, marks=[] if name == "Weekly return" else [pytest.mark.slow]) for name in REPORTS])
 def test_a_report_is_saved_and_opens_with_its_figures_for_every_reader(site: Any, visit: Callable[..., Any], name: str) -> None:
     query, card = REPORTS[name]
@@ -166,6 +169,7 @@ def test_a_report_is_saved_and_opens_with_its_figures_for_every_reader(site: Any
     site.ask("DeleteQuestion", slug="demo", name=name)
 
 
+@pytest.mark.slow
 def test_a_funnel_saved_in_a_terminal_opens_with_its_conditions_and_its_order(site: Any, visit: Callable[..., Any]) -> None:
     built = {"name": "built", "where": [{"field": "name", "values": ["build"]}, {"field": "outcome", "values": ["success"]}]}
     steps = [built, {"name": "deploy", "where": [{"field": "name", "values": ["deploy"]}]}]
@@ -184,6 +188,7 @@ def test_a_funnel_saved_in_a_terminal_opens_with_its_conditions_and_its_order(si
     site.ask("DeleteQuestion", slug="demo", name="Terminal")
 
 
+@pytest.mark.slow
 def test_a_refused_name_has_an_error_beside_its_field(visit: Callable[..., Any]) -> None:
     page = visit().open("/d/demo/explore")
     page.get_by_role("button", name="Save this question").click()
@@ -195,6 +200,7 @@ def test_a_refused_name_has_an_error_beside_its_field(visit: Callable[..., Any])
     expect(dialog).to_have_count(0)
 
 
+@pytest.mark.slow
 def test_on_a_phone_the_form_is_a_sentence_until_it_is_opened(visit: Callable[..., Any]) -> None:
     page = visit(width=390).open("/d/demo/explore?measures=installs&where=os:is:linux&by=version:minor")
     sentence = page.get_by_role("button", name="Installs where Operating system is linux by Version, minor each day")
@@ -203,6 +209,7 @@ def test_on_a_phone_the_form_is_a_sentence_until_it_is_opened(visit: Callable[..
     assert page.get_by_label("Split by").is_visible()
 
 
+@pytest.mark.slow
 def test_a_segment_without_events_is_named_and_the_others_stay(visit: Callable[..., Any]) -> None:
     page = visit().open("/d/demo/explore?chart=bars&segment=Linux;os:is:linux&segment=Typo;os:is:windoes")
     assert set(bars(page, "Events")) == {"Linux", "Typo"}

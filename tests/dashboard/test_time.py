@@ -40,6 +40,7 @@ def young(site: Any) -> str:
     return "young"
 
 
+@pytest.mark.slow
 def test_days_before_the_first_event_and_hours_to_come_are_not_drawn(visit: Callable[..., Any], young: str) -> None:
     tab = visit()
     page = tab.open(f"/d/{young}?range=7d")
@@ -80,6 +81,7 @@ def test_a_step_that_has_not_ended_is_marked_in_lines_areas_and_sparklines(visit
     assert hatched <= whole + 2
 
 
+@pytest.mark.slow
 def test_charts_and_lists_are_in_one_zone_and_say_which(site: Any, visit: Callable[..., Any], young: str) -> None:
     tab = visit(zone=NEW_YORK)
     for path in ("/installs", "/usage", "/errors", "/downloads", "/health", ""):
@@ -106,6 +108,7 @@ def test_charts_and_lists_are_in_one_zone_and_say_which(site: Any, visit: Callab
     assert all(f"{now.year}" in title for title in titles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("locale", [pytest.param("de-DE", marks=pytest.mark.slow), "ar-EG"])
 def test_a_page_is_in_english_whatever_the_browsers_language(site: Any, visit: Callable[..., Any], locale: str) -> None:
     told = overview(site, {"last": 30})["events"]["value"]
@@ -115,6 +118,7 @@ def test_a_page_is_in_english_whatever_the_browsers_language(site: Any, visit: C
     assert not re.search(r"\bvor\b|Okt|Dez|قبل", page.locator("main").inner_text())
 
 
+@pytest.mark.slow
 def test_today_stands_beside_the_same_time_of_yesterday(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "compared").returncode == 0
     now = datetime.now(UTC)

@@ -303,6 +303,7 @@ async def test_a_folder_that_cannot_be_written_is_a_problem(open_path: Path) -> 
     assert everything_in(open_path) == before
 
 
+@pytest.mark.slow
 async def test_a_folder_of_another_user_is_reported_as_a_problem(open_path: Path) -> None:
     settings = settings_of(open_path / "data")
     await make_store(settings)
@@ -312,6 +313,7 @@ async def test_a_folder_of_another_user_is_reported_as_a_problem(open_path: Path
     finding_of(findings, "problem", "data folder", "cannot be written", "chown")
 
 
+@pytest.mark.slow
 def test_a_folder_that_cannot_be_created_is_a_problem(open_path: Path) -> None:
     open_path.chmod(0o555)
     findings = examine_as_another_user(settings_of(open_path / "data"))

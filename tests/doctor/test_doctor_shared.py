@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from server.doctor import Finding, examine
 from server.settings import Settings, load
@@ -60,6 +61,7 @@ async def test_a_reachable_and_an_unreachable_redis_are_reported(tmp_path: Path)
     assert "hunter2" not in str(findings)
 
 
+@pytest.mark.slow
 def test_a_server_that_lost_its_redis_still_accepts_events(make_server: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "redis").mkdir()
     with running_redis(tmp_path / "redis") as redis:

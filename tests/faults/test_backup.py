@@ -30,6 +30,7 @@ CLIENTS = 50
 Make = Callable[..., Any]
 
 
+@pytest.mark.slow
 def test_a_backup_made_while_fifty_clients_post_is_consistent_and_can_be_put_back(
     make_server: Make, rollup_differences: Make, post: Make, rows: Make
 ) -> None:
@@ -130,6 +131,7 @@ def test_a_backup_without_disk_space_does_not_begin(filled: Settings, tmp_path: 
     assert files(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_in_the_middle_leaves_everything_as_it_was(make_server: Make, post: Make, files: Make) -> None:
     server = make_server().start()
     post(server, *(f"i-{number}" for number in range(300)))

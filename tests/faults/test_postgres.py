@@ -255,6 +255,7 @@ async def test_after_a_lost_connection_the_outcome_of_the_commit_is_looked_up(ow
             await store.close()
 
 
+@pytest.mark.slow
 async def test_a_number_that_a_crash_gave_to_another_transaction_proves_nothing(own: Postgres) -> None:
     store = await PostgresStore.open(own.fresh())
     try:

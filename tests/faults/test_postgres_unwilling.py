@@ -17,6 +17,8 @@ from tests.conftest import SECRET, rollup_differences, rows_of
 from tests.faults.test_postgres import Load
 from tests.postgres import Postgres, running
 
+pytestmark = pytest.mark.slow
+
 STILL = 12.5  # seconds: longer than a client should wait for a commit
 EVENT = {"name": "run", "installation_id": "install-1"}
 

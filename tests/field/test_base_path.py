@@ -150,6 +150,7 @@ def live(url: str, cookie: str) -> str:
     return str(found["payload"]["data"]["events"]["events"][0]["name"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["kept", pytest.param("stripped", marks=pytest.mark.slow)], indirect=True)
 def test_the_dashboard_runs_under_the_path_in_a_browser(url: str) -> None:
     assert httpx.post(f"{url}/v1/events", json={"name": "build", "installation_id": "i", "version": "1.0"}).status_code == 202

@@ -64,6 +64,7 @@ def test_a_body_that_a_proxy_has_inflated_is_read(field: Any) -> None:
     assert field.post(EVENT, content_encoding="gzip").status_code == 202
 
 
+@pytest.mark.slow
 @pytest.mark.one_path
 def test_a_decompression_bomb_is_413_before_it_is_inflated(field: Any) -> None:
     bombs = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-ENGINE_MATTERS = True  # engines read JSON differently
+pytestmark = pytest.mark.engine_matters  # engines read JSON differently
 
 NAMES = [f"property-{number}" for number in range(20)]
 

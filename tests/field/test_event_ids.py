@@ -13,7 +13,7 @@ from server.storage.batch import Batch
 from server.storage.engine import Store
 from tests.field.conftest import TOKEN, Field
 
-ENGINE_MATTERS = True  # engines find duplicates differently
+pytestmark = pytest.mark.engine_matters  # engines find duplicates differently
 
 NOW = 1_795_219_200_000
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-ENGINE_MATTERS = True  # engines refuse different values
+pytestmark = pytest.mark.engine_matters  # engines refuse different values
 
 OK = '{"name":"ok","installation_id":"g1"}'
 BATCHES = {  # route, an event that is right, one with a property, and the envelope

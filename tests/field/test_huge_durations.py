@@ -10,7 +10,7 @@ import pytest
 from server.storage.rollups import MAX_SUM
 from tests.conftest import change_in
 
-ENGINE_MATTERS = True  # engines have different ranges of numbers
+pytestmark = pytest.mark.engine_matters  # engines have different ranges of numbers
 
 ASK = """query ($slug: String!) { project(slug: $slug) {
   overview { events { value } } ask(question: {measures: [EVENTS, MEAN]}) { rows { figures { measure all } } } } }"""

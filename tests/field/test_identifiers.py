@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-ENGINE_MATTERS = True  # engines store identifiers differently
-
 NO_IDS = ["undefined", "null", "None", "[object Object]", "00000000-0000-0000-0000-000000000000", " ", "NaN", " undefined\n"]
 CURL = {"user_agent": "curl/8.5.0"}
 

@@ -75,6 +75,7 @@ def project(field: Any) -> int:
     return int(number)
 
 
+@pytest.mark.slow
 def test_new_names_of_users_find_room_beside_a_client_that_invents_names(field: Any) -> None:
     """One address sends more names, error types and targets than a project may have; then each of three users sends new ones."""
 

@@ -35,6 +35,7 @@ def test_a_post_to_an_unserved_path_is_in_the_ledger_under_its_client(field: Any
     assert 'footfall_unserved_total{client="amplitude"}' in metrics
 
 
+@pytest.mark.slow
 @pytest.mark.one_path
 def test_the_doctor_names_the_likely_client(field: Any) -> None:
     assert field.post({}, "/v1/t").status_code == 404

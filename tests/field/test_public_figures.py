@@ -82,6 +82,7 @@ def test_no_public_answer_shows_a_single_install(crowd: Any) -> None:
             assert shown["adoption"]["versions"] == []
 
 
+@pytest.mark.slow
 def test_no_two_public_answers_differ_by_a_few_installs(crowd: Any) -> None:
     everything = page(crowd)
     # The four machines are too few: answers about everything are about people. The odd install only appears among the others.

@@ -62,6 +62,7 @@ def test_the_container_listens_on_both_families(make_server: Make) -> None:
         assert httpx.post(f"http://{client}:{server.port}/dl/pack", headers=told).status_code == 202
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["::", "127.0.0.1,::1"])
 def test_a_machine_without_ipv6_is_served_over_ipv4(make_server: Make, host: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     # A site module makes the process believe that its kernel has no IPv6.

@@ -14,6 +14,7 @@ from websockets.typing import Subprotocol
 
 from server.admin.admission import MAX_WAITING, Admissions
 from server.problems import Busy, Limited
+from tests.quick import first
 
 pytestmark = pytest.mark.one_path
 
@@ -44,7 +45,7 @@ async def opened(field: Any, key: str) -> ClientConnection:
     return socket
 
 
-@pytest.mark.parametrize("query", REFUSED.values(), ids=REFUSED.keys())
+@pytest.mark.parametrize("query", first(REFUSED.values()), ids=REFUSED.keys())
 def test_posted_operations_are_refused_unparsed_after_sixty_refusals(field: Any, query: str) -> None:
     key, other = key_of(field), key_of(field)
     statuses = [send(field, key, query).status_code for _ in range(70)]
@@ -63,7 +64,7 @@ def test_long_refused_operations_use_up_the_limit_sooner(field: Any) -> None:
 
 @pytest.mark.parametrize(
     "query",
-    ["subscription {nope}", "{{{", "{me{kind}}", "subscription {events(project:1){missed}}"],
+    first(["subscription {nope}", "{{{", "{me{kind}}", "subscription {events(project:1){missed}}"]),
     ids=["an unknown field", "no GraphQL", "a query", "a wrong argument"],
 )
 async def test_operations_over_sockets_are_refused_unparsed_after_many_refusals(field: Any, query: str) -> None:
@@ -101,6 +102,7 @@ async def test_operations_over_sockets_are_refused_unparsed_after_many_refusals(
             break
 
 
+@pytest.mark.slow
 def test_valid_operations_are_never_counted(field: Any) -> None:
     key = key_of(field)
     assert {send(field, key, f"{{me{{kind}}}} #{number}").status_code for number in range(100)} == {200}

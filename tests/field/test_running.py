@@ -102,6 +102,7 @@ def test_a_long_migration_ends_at_once_when_the_server_is_stopped(make_server: M
     assert applied(server.database) == len(migrations())
 
 
+@pytest.mark.slow
 def test_a_long_migration_on_postgresql_ends_at_once_too(make_server: Make, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
     url = postgres.address(postgres.empty())
     with monkeypatch.context() as patch:
@@ -174,6 +175,7 @@ def test_an_upgrade_without_room_for_its_backup_changes_nothing(tmp_path: Path, 
     assert copies(settings) == []
 
 
+@pytest.mark.slow
 def test_servers_that_start_at_once_on_an_old_store_back_it_up_once(make_server: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     server = make_server()
     older(server.database, monkeypatch)

@@ -146,6 +146,7 @@ def test_a_report_that_has_no_answer_is_refused_with_its_field(field: Field) -> 
     assert field.ask(LIST, slug=field.slug)["project"]["savedQuestions"] == []
 
 
+@pytest.mark.slow
 def test_a_question_that_this_version_cannot_read_is_listed_beside_the_others(field: Field, field_server: Server) -> None:
     """A question saved by a newer version made the whole list fail, so no question of the project could be opened."""
     saved(field, "Readable", question={"over": "DAY"})
@@ -176,6 +177,7 @@ def test_the_text_of_a_step_with_quotes_in_its_name_asks_for_the_same_event(fiel
     assert field.get(f"/v1/export/funnel?{parts}").text == field.get("/v1/export/ask?saved=Quoted").text
 
 
+@pytest.mark.slow
 def test_a_saved_question_about_people_shows_people_wherever_it_is_opened(field: Field, field_server: Server) -> None:
     walk(field, "1.0.0", [6, 0, 0])
     walk(field, "2.0.0", [5, 0, 0])

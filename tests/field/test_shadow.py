@@ -181,6 +181,7 @@ def test_only_an_admin_of_all_projects_chooses_the_old_system(field: Any) -> Non
     assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN", answer
 
 
+@pytest.mark.slow
 @pytest.mark.one_path
 def test_the_command_line_shows_the_comparison(field: Any, old: OldSystem) -> None:
     assert field.server.footfall("forward", field.slug, "--to", old.url).returncode == 0

@@ -163,6 +163,7 @@ def test_an_empty_question_does_not_suggest_values_that_it_must_not_show(field: 
     assert "plan9" not in answer.text
 
 
+@pytest.mark.slow
 def test_links_are_made_listed_and_revoked_in_a_terminal(field: Field, field_server: Server) -> None:
     send(field, "linux", 6)
     run = field_server.footfall

@@ -25,6 +25,7 @@ def silent(field: Any, address: str) -> Any:
     return connect(url, subprotocols=PROTOCOL, additional_headers={"x-forwarded-for": address})
 
 
+@pytest.mark.slow
 async def test_idle_sockets_of_many_addresses_do_not_keep_others_out(field: Any) -> None:
     key = field.ask("mutation { createKey(scopes: [READ]) { secret } }")["createKey"]["secret"]
     async with contextlib.AsyncExitStack() as stack:

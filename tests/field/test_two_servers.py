@@ -63,6 +63,7 @@ def old() -> Iterator[OldSystem]:
     system.close()
 
 
+@pytest.mark.slow
 def test_two_servers_forward_each_request_once_and_count_together(pair: Pair, old: OldSystem) -> None:
     slug = "shadow-pair"
     pair.ask("mutation ($s: String!) { createProject(slug: $s) { errors { message } } }", s=slug)

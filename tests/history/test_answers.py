@@ -22,7 +22,6 @@ ENGINES = ("sqlite", "postgres")
 Rows = Callable[[Path | str, str], list[Any]]
 
 
-@pytest.mark.one_engine
 async def test_before_the_first_build_everything_is_the_tail(history: History, fill: Any, check: Any) -> None:
     await fill(300)
     assert await check(history) > 100
@@ -38,7 +37,6 @@ async def test_segments_and_the_tail_together_are_the_store(history: History, fi
     assert (await history.build()).events == 0  # the last minute stays in the store
 
 
-@pytest.mark.one_engine
 async def test_groups_equal_those_of_the_store(history: History, fill: Any, where: Path | str, rows_of: Rows) -> None:
     await fill(2_000)
     await history.build()
@@ -53,7 +51,6 @@ async def test_groups_equal_those_of_the_store(history: History, fill: Any, wher
     assert sorted((tuple(row.values()) for row in found), key=repr) == sorted(stored, key=repr)
 
 
-@pytest.mark.one_engine
 async def test_a_range_of_ids_skips_files_but_none_of_its_events(history: History, fill: Any, where: Path | str, rows_of: Rows) -> None:
     await fill(1_000)
     await history.build()
@@ -66,14 +63,12 @@ async def test_a_range_of_ids_skips_files_but_none_of_its_events(history: Histor
     assert set(found) < set(stored)
 
 
-@pytest.mark.one_engine
 async def test_a_project_without_events_has_none(history: History, fill: Any) -> None:
     await fill(100)
     await history.build()
     assert await history.query("SELECT count(*) AS n FROM events", project_id=77) == [{"n": 0}]
 
 
-@pytest.mark.one_engine
 async def test_late_events_are_in_the_next_answer_and_in_the_next_segments(
     history: History, fill: Any, check: Any, commit: Any, make_event: Any
 ) -> None:
@@ -87,7 +82,6 @@ async def test_late_events_are_in_the_next_answer_and_in_the_next_segments(
     assert (await history.build()).events == 0
 
 
-@pytest.mark.one_engine
 async def test_more_than_the_bound_in_the_tail_is_not_ready(history: History, fill: Any) -> None:
     history.tail = 100
     await fill(500, project=1)
@@ -97,7 +91,6 @@ async def test_more_than_the_bound_in_the_tail_is_not_ready(history: History, fi
     assert await history.query("SELECT count(*) AS n FROM events", project_id=1) == [{"n": 500}]
 
 
-@pytest.mark.one_engine
 async def test_months_become_one_file(history: History, fill: Any, check: Any, segments: Callable[[], list[Path]]) -> None:
     await fill(1_000, 90)
     await history.build()
@@ -105,7 +98,6 @@ async def test_months_become_one_file(history: History, fill: Any, check: Any, s
     assert await check(history) > 500
 
 
-@pytest.mark.one_engine
 async def test_a_history_that_is_off_answers_nothing_and_writes_nothing(
     store: Store, settings: Settings, fill: Any, database: dict[str, str]
 ) -> None:
@@ -116,7 +108,6 @@ async def test_a_history_that_is_off_answers_nothing_and_writes_nothing(
     assert not settings.history_dir.exists()
 
 
-@pytest.mark.one_engine
 async def test_a_question_beyond_its_time_is_interrupted(history: History, fill: Any) -> None:
     await fill(100)
     await history.build()
@@ -126,7 +117,6 @@ async def test_a_question_beyond_its_time_is_interrupted(history: History, fill:
     assert await history.query("SELECT 1 AS one", project_id=1) == [{"one": 1}]
 
 
-@pytest.mark.one_engine
 async def test_a_question_beyond_its_memory_is_refused(store: Store, settings: Settings, database: dict[str, str]) -> None:
     little = load({"FOOTFALL_DATA_DIR": str(settings.data_dir), "FOOTFALL_HISTORY_MEMORY": "20MB", **database})
     history = History(store, little, now=lambda: NOW)
@@ -135,7 +125,7 @@ async def test_a_question_beyond_its_memory_is_refused(store: Store, settings: S
     history.close()
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 async def test_a_small_machine_builds_its_history_and_reads_the_newest_events(
     store: Store, settings: Settings, database: dict[str, str], fill: Any
 ) -> None:

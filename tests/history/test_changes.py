@@ -28,6 +28,7 @@ from server.storage.history import erasure
 from server.storage.history.imports import ImportBatch, ImportStore, target_rules
 from server.storage.postgres import partitions
 from tests.history.killed import kill_build
+from tests.quick import first
 
 NOW = 1_795_262_400_000
 ENGINES = ("sqlite", "postgres")
@@ -71,7 +72,6 @@ async def test_an_erased_install_is_in_no_file_and_in_no_answer(with_install: Hi
     assert await check(with_install) == before - 5
 
 
-@pytest.mark.one_engine
 async def test_an_erasure_beside_an_import_leaves_no_trace_either(
     with_install: History, store: Store, settings: Settings, check: Any, make_event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,7 +89,7 @@ async def test_an_erasure_beside_an_import_leaves_no_trace_either(
     await check(with_install)
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 async def test_an_erasure_on_another_server_is_respected_and_reaches_the_files_with_the_next_build(
     with_install: History, store: Store, settings: Settings, check: Any
 ) -> None:
@@ -101,7 +101,7 @@ async def test_an_erasure_on_another_server_is_respected_and_reaches_the_files_w
     assert await check(with_install) == before - 5
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 async def test_an_erasure_on_another_server_reaches_the_files_of_a_server_that_is_too_busy_to_build(
     with_install: History, store: Store, settings: Settings
 ) -> None:
@@ -115,7 +115,6 @@ async def test_an_erasure_on_another_server_reaches_the_files_of_a_server_that_i
         await with_install.build(before_step=never)
 
 
-@pytest.mark.one_engine
 async def test_an_erasure_that_ended_half_way_is_finished_by_the_next_one(
     with_install: History, settings: Settings, check: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,7 +133,6 @@ async def test_an_erasure_that_ended_half_way_is_finished_by_the_next_one(
     assert await check(with_install) == before - 5
 
 
-@pytest.mark.one_engine
 async def test_retention_removes_deleted_events_from_the_history(
     history: History, store: Store, settings: Settings, fill: Any, check: Any, segments: Segments
 ) -> None:
@@ -164,7 +162,6 @@ async def test_a_month_that_retention_drops_is_in_no_answer(
         await history.build()
 
 
-@pytest.mark.one_engine
 async def test_imported_events_are_in_the_next_answer(
     history: History, store: Store, fill: Any, check: Any, make_event: Callable[..., Event]
 ) -> None:
@@ -178,8 +175,7 @@ async def test_imported_events_are_in_the_next_answer(
     assert await check(history) == before + 4
 
 
-@pytest.mark.one_engine
-@pytest.mark.parametrize("damage", ["missing", "short", "changed", "manifest"])
+@pytest.mark.parametrize("damage", first(["missing", "short", "changed", "manifest"]))
 async def test_a_lost_or_damaged_file_is_read_from_the_store_and_built_again(
     history: History, fill: Any, check: Any, segments: Segments, damage: str, settings: Settings
 ) -> None:
@@ -204,7 +200,6 @@ async def test_a_lost_or_damaged_file_is_read_from_the_store_and_built_again(
     assert (await history.build()).events == 0
 
 
-@pytest.mark.one_engine
 async def test_a_history_of_another_store_is_not_used(history: History, fill: Any, check: Any, settings: Settings, store: Store) -> None:
     await fill(500)
     await history.build()
@@ -215,7 +210,7 @@ async def test_a_history_of_another_store_is_not_used(history: History, fill: An
     await check(history)
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 async def test_several_servers_each_have_a_history(
     history: History, store: Store, settings: Settings, fill: Any, check: Any, commit: Any, make_event: Any, tmp_path: Path
 ) -> None:
@@ -231,7 +226,7 @@ async def test_several_servers_each_have_a_history(
     other.close()
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 async def test_questions_beside_builds_and_erasures_are_right(with_install: History, check: Any, fill: Any) -> None:
     async def ask() -> None:
         for _ in range(10):
@@ -275,7 +270,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("pieces", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(3, marks=pytest.mark.one_engine)])
+@pytest.mark.parametrize("pieces", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(3, marks=pytest.mark.slow)])
 async def test_an_erasure_that_is_killed_leaves_nothing_once_it_is_repeated_or_the_history_is_built(
     with_install: History, settings: Settings, check: Any, database: dict[str, str], pieces: int
 ) -> None:

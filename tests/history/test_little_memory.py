@@ -21,6 +21,8 @@ from server.settings import Settings
 from server.storage.engine import Store
 from tests.history.conftest import NOW
 
+pytestmark = pytest.mark.slow
+
 MANY = 200_000
 LITTLE = 9_000_000  # bytes; all of these durations at once, twice for the two audiences, take more
 PERCENTILES = Question(

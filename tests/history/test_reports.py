@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from server.doctor import history_checks
 from server.event import DAY
 from server.history import History
@@ -30,6 +32,7 @@ def test_a_server_builds_its_history_and_health_shows_it(server: Server) -> None
     assert "the history has 3 events in 1 file" in server.footfall("doctor").stdout
 
 
+@pytest.mark.slow
 def test_the_files_of_a_history_that_is_switched_off_are_deleted(make_server: Callable[..., Server]) -> None:
     server = make_server().start()
     server.client.post("/dl/peon")
@@ -44,6 +47,7 @@ def test_the_files_of_a_history_that_is_switched_off_are_deleted(make_server: Ca
     assert "the history is off" in server.footfall("doctor").stdout
 
 
+@pytest.mark.slow
 def test_a_restored_store_has_a_history_of_its_own(server: Server) -> None:
     data = server.folder / "data"
     server.client.post("/v1/events", json={"name": "build", "installation_id": "i1"})
@@ -81,6 +85,7 @@ async def test_doctor_finds_a_damaged_file(
     assert "build_history" in finding.fix
 
 
+@pytest.mark.slow
 def test_the_server_imports_the_library_at_the_first_question(make_server: Callable[..., Server]) -> None:
     server = make_server(PYTHONHASHSEED="0").start()  # a variable of Python: no fork of a process that has imported everything
     server.client.post("/dl/peon")

@@ -22,7 +22,6 @@ from tests.conftest import Server
 from tests.history.conftest import NOW
 
 ENGINES = ("sqlite", "postgres")
-pytestmark = pytest.mark.one_engine  # the history is a folder of files beside either
 BOUND = 60_000  # bytes
 EVENTS = 2_000
 
@@ -55,6 +54,7 @@ async def test_the_oldest_events_are_evicted_and_no_answer_changes(bounded: Hist
     assert not await bounded.build()  # what was evicted is not read again
 
 
+@pytest.mark.slow
 async def test_a_larger_size_reads_evicted_events_again_and_a_smaller_one_evicts_more(
     bounded: History, store: Store, small: Settings, check: Any
 ) -> None:
@@ -85,6 +85,7 @@ async def test_a_question_about_evicted_events_reads_the_store_and_warns(
     assert "FOOTFALL_HISTORY_SIZE" in warning.message
 
 
+@pytest.mark.slow
 @pytest.mark.on_sqlite
 async def test_doctor_reports_the_start_of_the_history(bounded: History, small: Settings) -> None:
     held, begins = history_checks.history(small)

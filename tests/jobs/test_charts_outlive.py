@@ -57,7 +57,7 @@ def day(at: int) -> str:
     return iso(at)[:10]
 
 
-@pytest.mark.parametrize(("kept", "gone"), [(7, 2_400), pytest.param(90, 1_200, marks=pytest.mark.one_engine)])
+@pytest.mark.parametrize(("kept", "gone"), [pytest.param(7, 2_400, marks=pytest.mark.slow), (90, 1_200)])
 async def test_charts_outlive_the_events_that_they_count(
     run: Run, store: Store, commit: Make, varied: Make, now: int, kept: int, gone: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

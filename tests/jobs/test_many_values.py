@@ -65,7 +65,7 @@ async def versions_in(store: Store, table: str, and_: str = "") -> set[str]:
     return {row["version"] for row in await store.rows(f"SELECT DISTINCT version FROM {table} WHERE version IS NOT NULL {and_}")}
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 async def test_a_client_that_invents_versions_leaves_few_rows_and_moves_no_figure(run: Run, whole: Run, store: Store, flood: Make) -> None:
     for first in (0, HOSTILE, 2 * HOSTILE):
         await flood(first)
@@ -81,7 +81,6 @@ async def test_a_client_that_invents_versions_leaves_few_rows_and_moves_no_figur
     assert await store.rows("SELECT 1 AS one FROM rollup_version WHERE installs <= 0") == []
 
 
-@pytest.mark.one_engine
 async def test_common_values_keep_rows_of_their_own(run: Run, store: Store, flood: Make) -> None:
     await flood()
     sql = "SELECT version, sum(events) AS n FROM rollup_error WHERE version LIKE '1.%' GROUP BY version ORDER BY version"
@@ -92,7 +91,7 @@ async def test_common_values_keep_rows_of_their_own(run: Run, store: Store, floo
     assert {OTHER, HONEST[-1]} <= await versions_in(store, "activity")
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 async def test_a_version_that_comes_again_after_folding_is_counted_once(
     run: Run, whole: Run, store: Store, flood: Make, commit: Make, failed: Make
 ) -> None:

@@ -24,7 +24,6 @@ from server.storage.projects import ProjectError, saved_questions
 from server.storage.upkeep.alert_rules import Kind
 
 ENGINES = ("sqlite", "postgres")
-pytestmark = pytest.mark.one_engine  # saved questions have tests of their own on both
 Make = Callable[..., Any]
 BUILDS = Template(where=(Condition("name", Op.IS, ("build",)),), period=RelativePeriod(last=1), compare=Compare.PREVIOUS)
 

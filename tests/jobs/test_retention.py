@@ -137,6 +137,7 @@ async def test_expired_marks_are_deleted(run: Run, commit: Make, event: Make, ta
     assert again.exceptions == {0: Receipt.DUPLICATE}
 
 
+@pytest.mark.slow
 async def test_space_is_given_back_and_a_little_kept(run: Run, store: Store, settings: Settings, commit: Make, varied: Make) -> None:
     if store.engine_type == "postgres":
         return  # autovacuum does this

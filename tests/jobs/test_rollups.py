@@ -76,7 +76,6 @@ async def test_the_most_common_values_stay_and_the_rest_count_as_other(run: Run,
     assert await store.rows(TOTALS) == before
 
 
-@pytest.mark.one_engine
 async def test_folding_twice_changes_nothing_and_a_value_that_comes_again_is_folded_again(
     run: Run, store: Store, commit: Make, event: Make, many_versions: Make
 ) -> None:
@@ -96,7 +95,6 @@ async def test_a_thousand_values_are_within_the_limit(run: Run, store: Store, ma
     assert OTHER not in await versions(store)
 
 
-@pytest.mark.one_engine
 async def test_only_new_days_and_days_with_late_events_are_folded(
     run: Run, store: Store, commit: Make, event: Make, now: int, many_versions: Make
 ) -> None:
@@ -135,8 +133,8 @@ COUNTED = (*HOURLY, *DAILY, "rollup_target_total")
 # Tables with wrong rows in `make test`, one of each kind: by hour, by day, by value, and without a day.
 PICKED = ("rollup_hour", "rollup_day", "rollup_dimension", "rollup_target_total")
 WRONGS = [
-    *(pytest.param(table, A_SUM, marks=pytest.mark.one_engine if table in PICKED else pytest.mark.slow) for table in COUNTED),
-    *(pytest.param(table, A_ROW_LOST, marks=[] if table in PICKED else [pytest.mark.slow]) for table in COUNTED),
+    *(pytest.param(table, A_SUM, marks=[] if table in PICKED else [pytest.mark.slow]) for table in COUNTED),
+    *(pytest.param(table, A_ROW_LOST, marks=[] if table in PICKED[:1] else [pytest.mark.slow]) for table in COUNTED),
     *((table, A_ROW_LOST) for table in SETS),
 ]
 
@@ -202,7 +200,6 @@ async def test_late_events_are_not_differences(whole: Run, run: Run, commit: Mak
     assert "all agree" in await check_rollups(run)
 
 
-@pytest.mark.one_engine
 async def test_folded_values_are_not_differences_but_wrong_ones_are(
     run: Run, whole: Run, repairing: Run, store: Store, commit: Make, event: Make, many_versions: Make
 ) -> None:
@@ -243,6 +240,7 @@ async def test_days_marked_as_partial_are_skipped(whole: Run, store: Store, comm
     assert await check_rollups(whole) == "1 project days recounted: all agree"
 
 
+@pytest.mark.slow
 async def test_events_that_arrive_during_a_check_are_not_differences(
     whole: Run, store: Store, commit: Make, varied: Make, event: Make
 ) -> None:

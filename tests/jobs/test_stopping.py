@@ -41,6 +41,7 @@ def check_and_stop(folder: str) -> None:
     asyncio.run(main())
 
 
+@pytest.mark.slow
 async def test_a_check_of_the_rollups_that_is_stopped_does_not_crash_the_server(
     store: Store, run: Run, commit: Callable[..., Any], event: Callable[..., Any]
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from redis import Redis
 
 from tests.conftest import SECRET
@@ -137,6 +138,7 @@ def copied(connection: psycopg.Connection[Any], table: str) -> bytes:
         return b"".join(bytes(part) for part in copy)
 
 
+@pytest.mark.slow
 def test_postgresql_and_redis_hold_nothing_that_must_not_be_kept(
     make_server: Callable[..., Any], postgres: Postgres, tmp_path: Path
 ) -> None:

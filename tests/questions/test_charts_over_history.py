@@ -50,7 +50,6 @@ def readings(history: History, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
-@pytest.mark.one_engine
 @pytest.mark.parametrize("audience", Audience)
 @pytest.mark.parametrize("where", FILTERS.values(), ids=FILTERS)
 async def test_installs_by_day_and_by_version_are_those_of_the_store(

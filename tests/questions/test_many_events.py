@@ -13,6 +13,8 @@ from server.questions.question import Condition, Segment
 from server.storage.batch import Batch
 from server.storage.engine import Store
 
+pytestmark = pytest.mark.slow
+
 ENGINES = ("sqlite", "postgres")
 NOW = 1_795_262_400_000
 TODAY = Period(NOW // DAY * DAY, NOW // DAY * DAY + DAY)

@@ -23,6 +23,7 @@ from server.storage.engine import Store
 from server.storage.projects import Projects
 from tests.questions.conftest import Filled
 from tests.questions.dataset import END, START
+from tests.quick import first
 
 MOST = 8  # modules, with those of both ends
 ADMIN = Viewer(kind="KEY", scopes=frozenset({"admin"}), project=ALL_PROJECTS, label="a test")
@@ -71,8 +72,7 @@ async def paths_of(query: str, state: Services) -> set[tuple[str, ...]]:
     return found
 
 
-@pytest.mark.one_engine
-@pytest.mark.parametrize("source", ["store", "history"])
+@pytest.mark.parametrize("source", first(["history", "store"]))
 @pytest.mark.parametrize("name", FIELDS)
 async def test_a_question_takes_a_short_way_to_the_sql(
     filled: Filled, full: Store, tmp_path: Path, name: str, source: str, monkeypatch: pytest.MonkeyPatch

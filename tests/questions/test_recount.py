@@ -229,7 +229,7 @@ def shown(answer: Answer) -> list[Any]:
     ]
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
 async def test_random_questions_equal_a_recount_over_the_history(
     filled: Filled, full: Store, seed: int, monkeypatch: pytest.MonkeyPatch

@@ -29,7 +29,7 @@ from tests.questions.conftest import Filled, read
 from tests.questions.dataset import END, MAIN, START
 from tests.questions.test_recount import QUESTIONS, any_question, expected, shown
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("questions")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("questions")]
 
 ENGINES = ("sqlite", "postgres")
 KEPT_DAYS = 30
@@ -78,7 +78,6 @@ def stored(question: Question, since: int, chance: random.Random) -> Question:
     )
 
 
-@pytest.mark.one_engine
 @pytest.mark.parametrize("count", [QUESTIONS // 60, pytest.param(QUESTIONS // 20, marks=pytest.mark.slow)])
 async def test_answers_equal_a_recount_of_what_is_stored(store: Store, changed: tuple[Filled, Filled, History], count: int) -> None:
     filled, summed, history = changed

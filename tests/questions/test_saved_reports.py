@@ -21,6 +21,7 @@ from server.questions.shared_reports import shared_funnel, shared_retention, wit
 from server.storage.engine import Store
 from tests.questions.conftest import Filled
 from tests.questions.dataset import DAYS, MAIN, START
+from tests.quick import first
 
 NOW = START + DAYS * DAY
 _CONDITIONS = (
@@ -99,7 +100,7 @@ def test_a_step_of_few_installs_or_after_which_few_are_left_out_is_hidden(counts
 
 
 @pytest.mark.parametrize("audience", Audience)
-@pytest.mark.parametrize("least", [2, 5, 40])
+@pytest.mark.parametrize("least", first([5, 2, 40]))
 async def test_no_figure_of_a_shared_funnel_is_of_few_installs(filled: Filled, full: Store, audience: Audience, least: int) -> None:
     steps = tuple(Segment(name, (Condition("name", Op.IS, (name,)),)) for name in ("init", "build", "deploy"))
     period = RelativePeriod(start=START, end=NOW)

@@ -84,7 +84,7 @@ def public(question: Question) -> Question:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("with_history", [False, pytest.param(True, marks=pytest.mark.one_engine)])
+@pytest.mark.parametrize("with_history", [False, pytest.param(True, marks=pytest.mark.slow)])
 async def test_no_figure_of_a_random_question_is_of_few_installs(
     filled: Filled, full: Store, with_history: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -230,6 +230,7 @@ def resident(server: Any) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) // 1024
 
 
+@pytest.mark.slow
 def test_thousands_of_pipelined_requests_are_answered_in_their_order(connect: Any) -> None:
     connection = connect()
     pair = POST + b"\r\n" + EVENT + b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -120,6 +120,7 @@ def test_thousands_of_long_targets_are_not_remembered(server: Any, targets: int,
         assert resident(server) - before < megabytes  # Litestar remembers a thousand
 
 
+@pytest.mark.slow
 def test_clients_that_never_read_do_not_fill_the_memory(server: Any) -> None:
     """A client that sends a thousand requests and does not read only delays itself."""
     with Wire(server.port) as filler, Wire(server.port) as wire:

@@ -9,11 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
+import pytest
 
 LATER = ("strawberry", "graphql", "pydantic", "psycopg", "redis", "server.demo.simulated_clients")
 TOKEN = "ff_an-admin-token-of-a-test"
 
 
+@pytest.mark.slow
 def test_the_first_responses_import_only_the_modules_that_they_need() -> None:
     program = f"""
 import sys, server.cli

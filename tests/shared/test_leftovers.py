@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests import leftovers
 from tests.forked import ROOT
 
@@ -19,6 +21,7 @@ def test_that_is_killed(postgres, server, tmp_path):
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_no_folder_and_no_process(tmp_path: Path) -> None:
     test = tmp_path / "test_killed.py"
     test.write_text(RUN)

@@ -56,6 +56,7 @@ def test_two_servers_share_a_limit_exactly_and_no_address_is_in_redis(
     assert b"127.0.0.1" not in (server_of_redis.folder / "dump.rdb").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", ["off", "1000/minute"])
 def test_wrong_keys_at_one_server_count_on_all_servers(make_server: Callable[..., Any], server_of_redis: RedisServer, limit: str) -> None:
     """With and without rate limits, which take other paths through the gate."""
@@ -113,6 +114,7 @@ def is_well(server: Any) -> None:
     assert health["status"] == "ok"
 
 
+@pytest.mark.slow
 async def test_requests_do_not_wait_for_a_stalled_redis(make_server: Callable[..., Any], server_of_redis: RedisServer) -> None:
     server = make_server(FOOTFALL_REDIS_URL=server_of_redis.url, FOOTFALL_SECRET=SECRET, FOOTFALL_RATE_LIMIT="100000/minute").start()
     answers: list[tuple[int, float]] = []

@@ -13,6 +13,7 @@ from tests.shipping.acceptance import accept
 COMMAND = (sys.executable, "-m", "server")
 
 
+@pytest.mark.slow
 def test_a_checkout_serves_on_sqlite(make_form: Callable[..., Any]) -> None:
     accept(make_form(COMMAND), make_form(COMMAND))
 

@@ -24,6 +24,8 @@ from tests.conftest import rows_of
 from tests.postgres import Postgres
 from tests.storage.test_replicas import Overheard
 
+pytestmark = pytest.mark.slow
+
 NOW = 1_795_219_200_000
 SERVERS = 3
 COMMITS = 8

@@ -87,6 +87,7 @@ opening.migrate(Path({str(path)!r}))
     assert columns(path, "event")
 
 
+@pytest.mark.slow
 def test_five_processes_that_start_at_once_migrate_once(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite3"
     program = f"from pathlib import Path\nfrom server.storage.sqlite.opening import migrate\nprint(len(migrate(Path({str(path)!r}))))"

@@ -44,6 +44,7 @@ def post(server: Server, first: int, last: int) -> None:
         assert server.client.post("/v1/events", json=event).status_code == 202
 
 
+@pytest.mark.slow
 def test_a_store_is_copied_while_in_use_copied_again_and_then_served(make_server: Callable[..., Server], postgres: Postgres) -> None:
     url = postgres.address(postgres.empty())
     small = make_server(FOOTFALL_SECRET=SECRET, FOOTFALL_ADMIN_TOKEN="open-sesame-open-sesame").start()
@@ -184,6 +185,7 @@ def miscounting(url: str) -> Iterator[None]:
         connection.execute("DROP TRIGGER miscount ON rollup_hour")
 
 
+@pytest.mark.slow
 async def test_a_copy_that_differs_from_its_source_is_rolled_back(settings: Settings, postgres: Postgres) -> None:
     url = postgres.fresh()
     store = await open_store(settings)
@@ -200,6 +202,7 @@ async def test_a_copy_that_differs_from_its_source_is_rolled_back(settings: Sett
     await store.close()
 
 
+@pytest.mark.slow
 def test_a_target_in_use_and_a_missing_target_are_left_alone(make_server: Callable[..., Server], postgres: Postgres) -> None:
     small = make_server(FOOTFALL_SECRET=SECRET).start()
     used = postgres.fresh()

@@ -28,6 +28,7 @@ MARKS = 600
 OPEN = {1: TargetRules(listed_only=False, most=1_000)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [0, pytest.param(3, marks=pytest.mark.slow)])
 def test_five_processes_that_start_at_once_migrate_once(postgres: Postgres, monkeypatch: pytest.MonkeyPatch, known: int) -> None:
     url = postgres.address(postgres.empty())
@@ -131,6 +132,7 @@ async def test_servers_that_commit_the_same_in_any_order_count_it_once_and_never
     assert overheard.said == []
 
 
+@pytest.mark.slow
 async def test_servers_that_store_the_same_texts_in_another_order_do_not_deadlock(
     postgres: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -27,9 +27,9 @@ from tests.conftest import SECRET, rows_of
 ENGINES = ("sqlite", "postgres")
 STATES = Path(__file__).parent / "states"
 MIGRATIONS = migrations.migrations()
-# The oldest passes through all migrations; on PostgreSQL `make test` upgrades it, the middle one and the newest alone.
+# The oldest passes through all migrations; `make test` upgrades it, the middle one and the newest alone.
 STATES_TO_UPGRADE = [
-    pytest.param(state, marks=[] if state in (1, len(MIGRATIONS) // 2, len(MIGRATIONS)) else [pytest.mark.one_engine])
+    pytest.param(state, marks=[] if state in (1, len(MIGRATIONS) // 2, len(MIGRATIONS)) else [pytest.mark.slow])
     for state in range(1, len(MIGRATIONS) + 1)
 ]
 EVENTS, INSTALLS = 124, 16

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from tests.conftest import rows_of
 
 ENGINES = ("sqlite", "postgres")
@@ -147,6 +149,7 @@ def test_the_project_is_found_by_key_then_path_then_host(make_server: Callable[.
     assert set(server.client.get("/p/closed/counts").json()) == {"d", "e"}
 
 
+@pytest.mark.slow
 def test_a_project_and_a_key_may_have_limits_of_their_own(make_server: Callable[..., Any]) -> None:
     server = make_server(FOOTFALL_RATE_LIMIT="1/minute")
     assert server.footfall("project", "create", "busy", "--rate-limit", "3/minute").returncode == 0

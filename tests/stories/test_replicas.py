@@ -168,6 +168,7 @@ def test_five_servers_that_start_at_once_on_an_empty_database(make_server: Calla
     assert [project for (project,) in rows_of(url, "SELECT slug FROM project")] == ["default"]
 
 
+@pytest.mark.slow
 def test_a_job_runs_in_one_replica_only(make_server: Callable[..., Any], postgres: Postgres) -> None:
     url = postgres.fresh()
     servers = [make_server(FOOTFALL_DATABASE_URL=url, FOOTFALL_SECRET=SECRET).start() for _ in range(2)]

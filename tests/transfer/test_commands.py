@@ -32,6 +32,7 @@ def alike(count: int) -> Iterable[tuple[int, Incoming]]:
         )
 
 
+@pytest.mark.slow
 def test_an_export_of_one_server_imports_into_another(run, fresh: Settings, origin: Settings, tmp_path: Path, monkeypatch) -> None:
     for form in ("csv", "jsonl", "parquet"):
         result = run(export_command, "events", "--output", tmp_path / f"all.{form}")

@@ -20,8 +20,6 @@ from server.transfer import install_data
 from tests.conftest import rows_of
 from tests.transfer.conftest import NOW, counted, fill, incoming, project_of, where, with_store
 
-ENGINE_MATTERS = True  # engines delete differently
-
 ENGINES = ("sqlite", "postgres")
 
 WHO = "install-7"

@@ -9,7 +9,7 @@ import pytest
 from server.settings import Settings
 from tests.transfer.conftest import import_file
 
-ENGINE_MATTERS = True  # PostgreSQL refuses texts that SQLite stores
+pytestmark = pytest.mark.engine_matters  # PostgreSQL refuses texts that SQLite stores
 
 ENGINES = ("sqlite", "postgres")
 FILES = {

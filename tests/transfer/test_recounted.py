@@ -23,6 +23,8 @@ from tests.analytics import recount
 from tests.analytics.recount import Machine, Raw
 from tests.transfer.conftest import NOW, import_file, lines, with_store
 
+pytestmark = pytest.mark.slow
+
 FIRST = NOW // DAY - 120
 SPANS = ((0, 110), (20, 60), (55, 56), (30, 111))
 

@@ -41,11 +41,8 @@ from tests.transfer.conftest import (
     with_store,
 )
 
-ENGINE_MATTERS = True  # stores move between engines
-
 ENGINES = ("sqlite", "postgres")
-# Formats do not depend on the engine.
-EACH_FORMAT = [pytest.param(form, marks=[] if form == "jsonl" else [pytest.mark.one_engine]) for form in FORMATS]
+EACH_FORMAT = [pytest.param(form, marks=[] if form == "jsonl" else [pytest.mark.slow]) for form in FORMATS]
 
 
 @pytest.mark.parametrize("form", EACH_FORMAT)
@@ -65,7 +62,7 @@ def test_a_store_moves_with_all_that_it_counted_and_a_second_time_changes_nothin
     assert counted(fresh) == once
 
 
-@pytest.mark.parametrize("form", EACH_FORMAT)
+@pytest.mark.parametrize("form", FORMATS)
 def test_installs_move_with_their_times(origin: Settings, fresh: Settings, tmp_path: Path, form: str) -> None:
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / f"installs.{form}", form, "installs"))
     assert import_file(fresh, file).installs == 20
@@ -83,7 +80,7 @@ def test_an_import_into_its_own_source_counts_nothing_twice(origin: Settings, tm
     assert counted(origin) == before
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 def test_two_servers_whose_ids_clash_are_both_counted(origin: Settings, fresh: Settings, tmp_path: Path) -> None:
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.jsonl", "jsonl"))
     # Events of another server with the same ids.
@@ -94,7 +91,7 @@ def test_two_servers_whose_ids_clash_are_both_counted(origin: Settings, fresh: S
     assert _events(fresh) == 6_000
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 def test_an_import_that_was_killed_is_started_again_and_counts_once(origin: Settings, fresh: Settings, tmp_path: Path) -> None:
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.csv", "csv"))
     env = {**os.environ, **environment_of(fresh)}
@@ -199,7 +196,7 @@ async def _checked(settings: Settings, store: Store) -> str:
     return await check_rollups(Run(store, settings, by_hand=True, now=lambda: NOW))
 
 
-@pytest.mark.one_engine
+@pytest.mark.slow
 def test_the_nightly_recount_agrees_with_what_was_imported_and_erased(origin: Settings, fresh: Settings, tmp_path: Path) -> None:
     file = with_store(origin, lambda store, project: exported(store, project, tmp_path / "events.jsonl", "jsonl"))
     old = tmp_path / "old.jsonl"

@@ -22,8 +22,6 @@ from server.storage.engine import server_secret
 from tests.conftest import rows_of
 from tests.transfer.conftest import NOW, counted, import_file, lines, where, with_store
 
-ENGINE_MATTERS = True  # engines refuse different values
-
 ENGINES = ("sqlite", "postgres")
 
 # The rows of a query of a Track-Skills database, with column names.
