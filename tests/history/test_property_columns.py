@@ -28,6 +28,7 @@ CASES: tuple[tuple[Any, list[str | None], list[float | None]], ...] = (
 )
 
 
+@pytest.mark.engine_matters
 @pytest.mark.parametrize("is_built", [False, True])
 async def test_scalars_and_lists_have_the_same_form_in_files_and_in_the_tail(
     history: History, commit: Any, make_event: Any, is_built: bool

@@ -41,6 +41,7 @@ async def ids(store: Store) -> list[int]:
     return [row["id"] for row in await store.rows("SELECT id FROM event ORDER BY id")]
 
 
+@pytest.mark.engine_matters
 async def test_events_are_deleted_after_a_year_and_every_sum_stays(run: Run, commit: Make, varied: Make, tables: Make, count: Make) -> None:
     await commit([*varied(500, 400), *varied(500, 366), *varied(500, 364), *varied(500, 1)])
     before = tables()

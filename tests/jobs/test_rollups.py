@@ -108,6 +108,7 @@ async def test_only_new_days_and_days_with_late_events_are_folded(
     assert "500 values folded" in await fold_values(dataclasses.replace(tomorrow, by_hand=True))
 
 
+@pytest.mark.engine_matters
 async def test_a_recount_agrees_with_what_commits_counted(
     whole: Run, store: Store, commit: Make, varied: Make, stored_at: Path, rollup_differences: Make
 ) -> None:

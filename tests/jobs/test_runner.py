@@ -244,6 +244,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.engine_matters
 async def test_after_a_kill_another_takes_over_when_the_lease_has_ended(run: Run, store: Store, settings: Settings) -> None:
     env = {**os.environ, "FOOTFALL_DATA_DIR": str(settings.data_dir)}
     if settings.database_url and settings.secret:

@@ -50,6 +50,7 @@ async def check(filled: Filled, full: Store, question: Question, history: Histor
     assert groups == expected, question
 
 
+@pytest.mark.engine_matters
 @pytest.mark.parametrize("seed", range(3))
 async def test_all_groups_equal_a_recount(filled: Filled, full: Store, seed: int) -> None:
     chance = random.Random(500 + seed)

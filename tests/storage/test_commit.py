@@ -174,6 +174,7 @@ async def test_a_failed_commit_leaves_nothing_behind_and_the_store_continues(sto
     assert row == {"text": "new name", "os": "plan9"}
 
 
+@pytest.mark.engine_matters
 async def test_a_thousand_events_of_every_kind_equal_a_recount_in_plain_sql(
     store: Store, settings: Settings, rollup_differences: Callable[[Path | str], Any]
 ) -> None:

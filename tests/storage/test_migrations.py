@@ -47,6 +47,7 @@ def migrated(engine: str, tmp_path: Path, request: pytest.FixtureRequest) -> Pat
     return path
 
 
+@pytest.mark.engine_matters
 def test_from_empty_to_the_newest_every_piccolo_table_has_its_columns(migrated: Path | str) -> None:
     for table in TABLES:
         mapped = [column._meta.db_column_name for column in table._meta.columns]
