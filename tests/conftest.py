@@ -265,7 +265,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def time_before_the_hour(item: pytest.Item) -> float:
-    """Return for how many seconds before the end of an hour a test does not begin."""
+    """Return the time before the end of an hour, in seconds, in which a test does not begin."""
     return BEFORE_THE_HOUR.get(item.path.parent.name, 0.0)
 
 
@@ -298,7 +298,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Order the tests for the workers, and refuse to run if groups have no effect.
 
     Each worker would start each server and browser again, and tests of one store would run side by side. pytest-xdist 3.8 adds the group to the
-    node id, which pytest 9.2 does not let it change.
+    node id, which it cannot change in pytest 9.2.
     """
     gc.freeze()  # a collection of garbage would otherwise look at every test again
     gc.enable()

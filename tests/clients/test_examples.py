@@ -192,7 +192,7 @@ def _go(folder: Path, name: str, url: str) -> None:
 
 @pytest.mark.slow
 def test_the_cobra_example_sends_an_event(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
-    """From the Go module proxy."""
+    """The package of cobra comes from the Go module proxy."""
     wire = make_wire()
     _go(tmp_path, "go_cobra.go", wire.url)
     program = str(tmp_path / "mytool")

@@ -46,7 +46,7 @@ def waited(home: Path) -> tuple[float, int]:
 def test_a_wrong_server_delays_no_program_and_the_event_is_kept(
     names: Iterable[str], make_host: Callable[[str], Host], tmp_path: Path, make_wire: Callable[..., Wire]
 ) -> None:
-    """All clients with all servers at once: a client gives a server that hangs ten seconds."""
+    """Run all clients with all servers concurrently: a client waits ten seconds for a server that hangs."""
 
     def check(case: tuple[Host, str]) -> None:
         host, behavior = case

@@ -65,7 +65,7 @@ async def answered(history: History, where: tuple[Condition, ...], period: Perio
 
 
 async def fill_marked(history: History, commit: Any, make_event: Any, rng: random.Random, fill: Any) -> None:
-    """Several contexts for some installs and days, one for most; late events by up to 30 days; files of months, days and the tail."""
+    """Several contexts for some installs and days, one for most; events up to 30 days late; files of months, files of days, and the tail."""
     contexts = [make_event().context for _ in range(4)]
     usual = {install: rng.choice(contexts) for install in range(100, 160)}
 

@@ -123,7 +123,7 @@ async def test_the_nightly_check_repairs_counted_properties(store: Store, run: R
 
 
 async def test_an_interrupted_run_is_repeated(store: Store, run: Run, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has counted some days, and counts none twice."""
+    """The interrupted run has counted some days, of which the next one counts none again."""
     for days in range(4):
         await send(*DOCUMENTS, days=days)
     await name(*NAMES)

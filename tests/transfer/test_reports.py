@@ -1,4 +1,4 @@
-"""Funnels, retention and paths from a terminal and over HTTP, in the same words."""
+"""Funnels, retention and paths from a terminal and over HTTP, with the same parameters."""
 
 from __future__ import annotations
 
