@@ -173,7 +173,7 @@ def test_rust(home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> Non
     wire = make_wire()
     example("rust.rs", tmp_path / "main.rs", wire.url)
     shutil.copy(CLIENTS / "footfall.rs", tmp_path)
-    subprocess.run(["rustc", "--edition", "2021", "-o", "mytool", "main.rs"], cwd=tmp_path, check=True, timeout=100)
+    subprocess.run(["rustc", "--edition", "2021", "-o", "mytool", "main.rs"], cwd=tmp_path, check=True, timeout=280)
     program = str(tmp_path / "mytool")
     assert run([program, "telemetry"], wire.url, home).stdout == "telemetry: on (MYTOOL_TELEMETRY is set)\n"
     assert run([program, "--watch"], wire.url, home).stdout == "built\n"
@@ -186,8 +186,8 @@ def _go(folder: Path, name: str, url: str) -> None:
     shutil.copy(CLIENTS / "footfall.go", folder / "footfall")
     (folder / "go.mod").write_text("module mytool\n\ngo 1.19\n")
     if "cobra" in name:
-        subprocess.run(["go", "get", "github.com/spf13/cobra@v1.8.1"], cwd=folder, check=True, capture_output=True, timeout=100)
-    subprocess.run(["go", "build", "-o", "mytool", "."], cwd=folder, check=True, timeout=100)
+        subprocess.run(["go", "get", "github.com/spf13/cobra@v1.8.1"], cwd=folder, check=True, capture_output=True, timeout=280)
+    subprocess.run(["go", "build", "-o", "mytool", "."], cwd=folder, check=True, timeout=280)
 
 
 @pytest.mark.slow
@@ -222,7 +222,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     npm = shutil.which("npm") or str(Path(sys.executable).with_name("npm"))
     quiet = ["--silent", "--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps"]
     env = {**os.environ, "PATH": f"{Path(node()).parent}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run([npm, "install", *quiet, *PACKAGES], cwd=folder, env=env, check=True, timeout=110)
+    subprocess.run([npm, "install", *quiet, *PACKAGES], cwd=folder, env=env, check=True, timeout=280)
     return folder
 
 

@@ -54,7 +54,7 @@ def test_the_request_over_http_gets_a_file(demo: Any) -> None:
     (request,) = (block for block in fences("sh") if block.startswith("curl"))
     ran = subprocess.run(
         ["sh", "-euc", request.replace(ADDRESS, demo.url)], env={"FOOTFALL_KEY": demo.key, "PATH": "/usr/bin:/bin"},
-        capture_output=True, text=True, check=True, timeout=30,
+        capture_output=True, text=True, check=True, timeout=100,
     )  # fmt: skip
     head, *rows = ran.stdout.splitlines()
     assert head == "version.minor,is_other,installs_all,installs_people"

@@ -99,7 +99,7 @@ def pasted(make_server: Callable[..., Any], tmp_path: Path) -> Callable[..., Any
 
     def paste(text: str, *command: str, stored: int) -> Any:
         text = text.replace(ADDRESS, server.url)
-        ran = subprocess.run([*command, text], env=env, check=True, timeout=30, cwd=tmp_path, capture_output=True, text=True)
+        ran = subprocess.run([*command, text], env=env, check=True, timeout=100, cwd=tmp_path, capture_output=True, text=True)
         deadline = time.monotonic() + 30
         counted = f'footfall_events_total{{project="default",result="stored"}} {stored}.0'
         while counted not in server.client.get("/metrics").text and time.monotonic() < deadline:
@@ -120,7 +120,7 @@ def test_the_curl_of_the_readme_is_answered_as_it_says(pasted: Any) -> None:
 @pytest.mark.slow
 def test_the_clients_of_the_readme_send_an_event(pasted: Any, tmp_path: Path) -> None:
     (fetch,) = [text for text in fences("sh") if "/clients/" in text]
-    subprocess.run(["sh", "-euc", fetch.replace(ADDRESS, pasted.server.url)], cwd=tmp_path, check=True, timeout=30, capture_output=True)
+    subprocess.run(["sh", "-euc", fetch.replace(ADDRESS, pasted.server.url)], cwd=tmp_path, check=True, timeout=100, capture_output=True)
     (python,), (javascript,), (shell,) = fences("python"), fences("js"), fences("bash")
     assert pasted(python, sys.executable, "-c", stored=1).stdout == "built\n"
     assert pasted(javascript, "node", "--input-type=module", "--eval", stored=2).stdout == "built\n"

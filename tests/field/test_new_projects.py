@@ -124,7 +124,7 @@ def test_a_key_of_another_system_sends_its_first_burst_to_its_project(server: Se
 class Counting(Projects):
     """Projects that count their reads of the store."""
 
-    IN_TIME = 60.0  # on a busy machine, thousands of simultaneous requests take longer than the usual second
+    IN_TIME = STALE_AFTER = 60.0  # on a busy machine, thousands of simultaneous requests take longer than the usual seconds
     readings = 0
 
     async def _read(self, pause: float) -> None:

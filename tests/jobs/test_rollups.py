@@ -330,7 +330,7 @@ async def check():
 
 asyncio.run(check())
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=110, check=True)
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, timeout=280, check=True)
     said, growth = done.stdout.splitlines()[-2:]
     assert "rows differ" in said
     assert int(growth) < GROWTH

@@ -24,7 +24,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel, built from this checkout and unpacked as an installer does it."""
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(CHECKOUT)]
-    built = subprocess.run(build, capture_output=True, text=True, timeout=100, check=False)
+    built = subprocess.run(build, capture_output=True, text=True, timeout=280, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     (wheel,) = folder.glob("footfall-*.whl")
     with zipfile.ZipFile(wheel) as archive:

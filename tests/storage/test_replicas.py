@@ -43,7 +43,7 @@ def test_five_processes_that_start_at_once_migrate_once(postgres: Postgres, monk
                 )
     program = "import sys\nfrom server.storage.postgres.opening import migrate_postgres\nprint(len(migrate_postgres(sys.argv[1])))"
     processes = [subprocess.Popen([sys.executable, "-c", program, url], stdout=subprocess.PIPE, text=True) for _ in range(5)]
-    ran = [int(process.communicate(timeout=100)[0]) for process in processes]
+    ran = [int(process.communicate(timeout=280)[0]) for process in processes]
     assert all(process.returncode == 0 for process in processes)
     assert sorted(ran) == [0, 0, 0, 0, len(every) - known]
     assert rows_of(url, "SELECT count(*) FROM event") == [(known,)]
