@@ -12,6 +12,6 @@ send                  one event, from a script or by hand
 from server.operations import copying, forward_command, hosting, ledger_command, login_link, maintenance_commands, send
 
 COMMANDS = (
-    *maintenance_commands.COMMANDS, copying.copy_command, forward_command.forward_command, ledger_command.ledger_command,
-    login_link.login_link, *hosting.COMMANDS, send.send_command,
+    *maintenance_commands.COMMANDS, *copying.COMMANDS, *forward_command.COMMANDS, *ledger_command.COMMANDS, *login_link.COMMANDS,
+    *hosting.COMMANDS, *send.COMMANDS,
 )  # fmt: skip

@@ -47,3 +47,6 @@ def copy_command(url: str) -> None:
             " recognized",
             soft_wrap=True,
         )
+
+
+COMMANDS: tuple[click.Command, ...] = (copy_command,)

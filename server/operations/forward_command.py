@@ -52,3 +52,6 @@ def _print(counts: dict[int, ForwardedCounts]) -> None:
         count = counts[day]
         table.add_row(utc_day(day * DAY), *(f"{getattr(count, name):,}" for name in COUNTS), as_text(count.error or "-"))
     out.print(table)
+
+
+COMMANDS: tuple[click.Command, ...] = (forward_command,)

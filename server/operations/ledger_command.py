@@ -92,3 +92,6 @@ def _print_rejected(event: RejectedEvent) -> None:
     for error in event.errors:
         out.print(f"  {as_text(error.path)}: {as_text(error.message)}", soft_wrap=True)
     out.print(f"  [dim]{as_text(event.excerpt)}[/dim]", soft_wrap=True)
+
+
+COMMANDS: tuple[click.Command, ...] = (ledger_command,)

@@ -27,3 +27,6 @@ def login_link(base: str | None) -> None:
     if hint:
         err.print(f"  {hint}", soft_wrap=True, markup=False)
     click.echo(f"{address.rstrip('/')}/login#token={token}")
+
+
+COMMANDS: tuple[click.Command, ...] = (login_link,)

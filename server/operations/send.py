@@ -105,3 +105,6 @@ def _post(url: str, key: str | None, event: dict[str, Any]) -> tuple[bool, str]:
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return False, f"{url} cannot be reached: {type(error).__name__}"
     return answer.is_success and '"accepted"' in answer.text, f"{answer.status_code} {answer.text[:2000]}"
+
+
+COMMANDS: tuple[click.Command, ...] = (send_command,)

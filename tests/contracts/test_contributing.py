@@ -141,8 +141,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     edit(
         server / "operations" / "__init__.py",
-        "    *maintenance_commands.COMMANDS",
-        "    *greeting.COMMANDS, *maintenance_commands.COMMANDS",
+        "    *maintenance_commands.COMMANDS, *copying",
+        "    *greeting.COMMANDS, *maintenance_commands.COMMANDS, *copying",
     )
     _add_context_field(copy)
     _add_event_column(copy)
