@@ -45,7 +45,7 @@ class By(enum.Enum):
     PROPERTY = "property"
 
 
-_TELLS_INSTALLS = (By.OS, By.ARCH, By.RUNTIME, By.VERSION, By.PACKAGE_MANAGER, By.ENVIRONMENT)
+_TELLS_INSTALLS = tuple(by for by in By if by is By.ENVIRONMENT or by.value in {dimension.name for dimension in DIMENSIONS})
 _ON_TOP = (By.VERSION, By.ARCH)  # fields that a page shows alone, or before the others
 
 

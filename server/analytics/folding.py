@@ -288,17 +288,12 @@ async def _active_by_step(store: Store, filter_: Filter, step: Step) -> list[Ins
     return by_step((await figures(store, to_question(filter_, Measure.INSTALLS, over=step)))[Measure.INSTALLS])
 
 
-# What a value is among raw events.
-_VALUES = {By.OS: "os", By.ARCH: "arch", By.RUNTIME: "runtime", By.VERSION: "version", By.PACKAGE_MANAGER: "package_manager"}
-
-
 def _valued(store: Store, filter_: Filter, by: By) -> Sql:
-    """SQL for raw events: value, install_id, environment."""
+    """SQL for raw events: value, install_id, environment. `by` is the name or a field of the context."""
     if by is By.NAME:
         names = " AS raw JOIN event_name ON event_name.id = raw.name_id"
         return sql("SELECT event_name.text AS value, install_id, environment FROM (", raw_events(store, filter_), f"){names}")
-    column = "environment" if by is By.ENVIRONMENT else _VALUES[by]
-    return sql(f"SELECT {column} AS value, install_id, environment FROM (", raw_events(store, filter_), ") AS raw")
+    return sql(f"SELECT {by.value} AS value, install_id, environment FROM (", raw_events(store, filter_), ") AS raw")
 
 
 @reused

@@ -36,6 +36,7 @@ class Dimension:
 
 DIMENSIONS = tuple(Dimension(name, CONTEXT_FIELDS[name].label) for name in ("os", "arch", "runtime", "version", "package_manager"))
 # Fields of an install, each with its newest value: attributes of `Context`, and columns of the table `install`.
+# `fold.InstallState.add` reads them in this order.
 INSTALL_FIELDS = (*(dimension.name for dimension in DIMENSIONS), "dialect")
 PROPERTY_PREFIX = "property:"
 OTHER = "(other)"

@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.contracts.additions import add_all
+
 ROOT = Path(__file__).parents[2]
 COPIED = ("server", "graphql", "migrations", "pyproject.toml")
 DOCUMENTS = ("CONTRIBUTING.md", *(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md"))))
@@ -25,79 +27,6 @@ pytestmark = pytest.mark.timeout(600)  # copies of the code are built, and serve
 TOKEN = "ff_the-admin-token-of-the-copy-0123456789"
 ASK_TERMINAL = """{ project(slug: "default") { fields { name label } events(first: 5) { nodes { terminal } }
   ask(question: {by: [{field: "terminal"}], where: [{field: "terminal", op: PREFIX, values: ["k"]}]}) { rows { keys } } } }"""
-DIALECT = '''"""Hits: one name a request, in the path, without a body."""
-
-from server.dialects.parsing import LikelyClient, Path, raise_refusal
-from server.event import Answer, Context, Decoded, Incoming, Outcomes, Request
-
-NAME = "hits"
-CLIENT = LikelyClient("a hits client", "/hits?")
-PATHS = (Path(template="/hit/{name}", body=False, summary="Count one hit", answers={202: "Counted."}),)
-
-
-def claims(request: Request) -> bool:
-    return True
-
-
-def decode(request: Request) -> Decoded:
-    return Decoded(events=[Incoming(name=request.params[0], context=Context(dialect=NAME))])
-
-
-def answer(decoded: Decoded, outcomes: Outcomes) -> Answer:
-    raise_refusal(outcomes.receipts[0])
-    return Answer(202)
-'''
-JOB = '''"""A job that greets."""
-
-from server.jobs.run import Run
-
-
-async def greet(run: Run) -> str:
-    return "hello to " + run.settings.greeting
-'''
-COMMAND = '''"""A command that greets."""
-
-import rich_click as click
-
-from server.terminal import out, settings_or_exit
-
-
-@click.command(name="greet")
-def greet_command() -> None:
-    """Greet."""
-    out.print("hello " + settings_or_exit().greeting)
-
-
-COMMANDS = (greet_command,)
-'''
-
-FIELD = """    Field(
-        name="exit_code",
-        label="Exit code",
-        description="Exit code of the command.",
-        place=Place.EVENT,
-        column="exit_code",
-        kind=Kind.NUMBER,
-    ),
-"""
-ROUTE = """@get("/v1/greeting", tags=["Reading"], summary="Greet")
-async def greeting(state: Services) -> dict[str, str]:
-    return {"greeting": state.settings.greeting}
-
-
-HANDLERS = (counters_of_one, counters_of_many, trending, greeting)"""
-
-CONTEXT_FIELD = """    terminal: Annotated[str | None, ContextField(label="Terminal", description="Terminal, such as `kitty`.", properties=("tty_name",))] = None
-
-
-CONTEXT_FIELDS: dict"""
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    """Replace the one occurrence of a text in a file."""
-    text = path.read_text(encoding="utf-8")
-    assert text.count(old) == 1, (path, old)
-    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -112,119 +41,8 @@ def changed(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy2(there, copy / name)
     for name in ("clients", "pages"):
         shutil.copytree(ROOT / "static" / name, copy / "static" / name)
-    server = copy / "server"
-
-    (server / "dialects" / "hits.py").write_text(DIALECT, encoding="utf-8")
-    edit(server / "dialects" / "__init__.py", "    flakedrop,\n    native,", "    flakedrop,\n    hits,\n    native,")
-    edit(server / "dialects" / "__init__.py", " = (\n    sonicjs,", " = (\n    hits,\n    sonicjs,")
-
-    setting = '    greeting: str = _setting("FOOTFALL_GREETING", str, "world", "the name that is greeted")\n'
-    edit(
-        server / "settings.py",
-        "    log_format: str = _setting(",
-        f"{setting}    log_format: str = _setting(",
-    )
-
-    (server / "jobs" / "greeting.py").write_text(JOB, encoding="utf-8")
-    edit(
-        server / "jobs" / "table.py",
-        "from server.jobs.retention_job",
-        "from server.jobs.greeting import greet\nfrom server.jobs.retention_job",
-    )
-    edit(server / "jobs" / "table.py", "JOBS = (\n", 'JOBS = (\n    Job("greet", greet, HOUR, 0, "greets"),\n')
-
-    (server / "operations" / "greeting.py").write_text(COMMAND, encoding="utf-8")
-    edit(
-        server / "operations" / "__init__.py",
-        "import copying, forward_command, hosting",
-        "import copying, forward_command, greeting, hosting",
-    )
-    edit(
-        server / "operations" / "__init__.py",
-        "    *maintenance_commands.COMMANDS, *copying",
-        "    *greeting.COMMANDS, *maintenance_commands.COMMANDS, *copying",
-    )
-    _add_context_field(copy)
-    _add_event_column(copy)
-    _add_public_route(copy)
+    add_all(copy)
     return copy
-
-
-def _add_context_field(copy: Path) -> None:
-    edit(copy / "server" / "event.py", "\n\nCONTEXT_FIELDS: dict", CONTEXT_FIELD)
-    former = copy / "migrations" / "footfall_0016_agents.py"
-    migration = re.sub(r'ID = ".*"', 'ID = "2030-01-01T00:00:00:000000"', former.read_text(encoding="utf-8"))
-    migration = migration.replace('_ADDED = ("agent", "install_source", "interactive")', '_ADDED = ("terminal",)')
-    migration = migration.replace('"package_manager", *', '"package_manager", "agent", "install_source", "interactive", *')
-    (copy / "migrations" / "footfall_9999_terminal.py").write_text(migration, encoding="utf-8")
-
-
-def _add_event_column(copy: Path) -> None:
-    server = copy / "server"
-    plain = server / "dialects" / "parsing" / "native_events.py"
-    length = "    duration_ms: Number | None = None\n"
-    edit(plain, length, f"{length}    exit_code: int | None = None\n")
-    edit(plain, "target, length, error, rate,", "target, length, exit_code, error, rate,")
-    edit(plain, "_plain_weight(weight, rate),\n", "_plain_weight(weight, rate),\n        exit_code,\n")
-    edit(plain, "targets, lengths, errors, rates,", "targets, lengths, exit_codes, errors, rates,")
-    edit(plain, "map(_plain_weight, weights, rates),\n", "map(_plain_weight, weights, rates),\n        exit_codes,\n")
-    weight = "        weight=_weight(payload, ignored, prefix),\n"
-    edit(server / "dialects" / "native.py", weight, f"{weight}        exit_code=payload.exit_code,\n")
-    edit(
-        server / "event.py",
-        "    document: str | None = None\n    weight: float = 1\n",
-        "    document: str | None = None\n    weight: float = 1\n    exit_code: int | None = None\n",
-    )
-    edit(
-        server / "event.py",
-        "    former: int | None = None\n    weight: int = 1\n",
-        "    former: int | None = None\n    weight: int = 1\n    exit_code: int | None = None\n",
-    )
-    edit(
-        server / "ingest" / "privacy" / "conversion.py",
-        "                    former,\n",
-        "                    former,\n                    exit_code=scrubbed.exit_code,\n",
-    )
-    storage = server / "storage"
-    edit(storage / "statements.py", '"properties", "weight",\n', '"properties", "weight", "exit_code",\n')
-    edit(
-        storage / "commit" / "transaction.py",
-        "None if weight == 1 else weight,\n",
-        "None if weight == 1 else weight, event.exit_code,\n",
-    )
-    edit(storage / "history" / "streaming.py", "event.properties, event.weight\n", "event.properties, event.weight, event.exit_code\n")
-    edit(
-        server / "history" / "event_columns.py",
-        '"event.weight"),\n',
-        '"event.weight"),\n    Column("exit_code", "INTEGER", "event.exit_code"),\n',
-    )
-    edit(server / "fields.py", "        scale=1_000,\n    ),\n", "        scale=1_000,\n    ),\n" + FIELD)
-    edit(server / "transfer" / "columns.py", '*CONTEXT, "properties", "weight",\n', '*CONTEXT, "properties", "weight", "exit_code",\n')
-    edit(server / "transfer" / "columns.py", '"bucket", "weight",\n', '"bucket", "weight", "exit_code",\n')
-    edit(server / "transfer" / "columns.py", 'row["weight"] or 1,\n', 'row["weight"] or 1, row["exit_code"],\n')
-    edit(
-        server / "transfer" / "footfall.py",
-        "    weight: int | float | str | None = None\n",
-        "    weight: int | float | str | None = None\n    exit_code: int | None = None\n",
-    )
-    edit(server / "transfer" / "footfall.py", '_WHOLE = ("duration_us",)', '_WHOLE = ("duration_us", "exit_code")')
-    edit(
-        server / "transfer" / "footfall.py",
-        "        weight=weight_of(row.weight) or 1,\n",
-        "        weight=weight_of(row.weight) or 1,\n        exit_code=row.exit_code,\n",
-    )
-    former = (copy / "migrations" / "footfall_0022_sampled_events.py").read_text(encoding="utf-8")
-    migration = re.sub(r'ID = ".*"', 'ID = "2030-01-02T00:00:00:000000"', former)
-    migration, replaced = re.subn(
-        r"    return \[.*ADD COLUMN weight.*\n", '    return ["ALTER TABLE event ADD COLUMN exit_code INTEGER"]\n', migration
-    )
-    assert replaced == 1
-    (copy / "migrations" / "footfall_9999_zz_exit_code.py").write_text(migration, encoding="utf-8")
-
-
-def _add_public_route(copy: Path) -> None:
-    module = copy / "server" / "public" / "target_counters.py"
-    edit(module, "HANDLERS = (counters_of_one, counters_of_many, trending)", ROUTE)
 
 
 @pytest.fixture
@@ -300,6 +118,21 @@ def test_a_context_field_is_a_declaration_and_a_migration(new_server: Callable[.
     assert new_server("other").footfall("import", str(tmp_path / "rows.jsonl")).returncode == 0
     again = new_server("other").footfall("export", "events", "--format", "jsonl").stdout.splitlines()
     assert [json.loads(line) for line in again] == exported
+
+
+@pytest.mark.slow
+def test_a_field_of_the_context_is_counted_by_rollups_and_shown_by_breakdowns(copied_server: Any) -> None:
+    copied_server.start()
+    event = {"name": "build", "shell": "fish", "os": "linux", "installation_id": "0d9b7f52-6a1e-4a43-b1c8-7e5f3f2a9c10"}
+    assert copied_server.client.post("/v1/events", json=event).status_code == 202
+    query = '{project(slug: "default") {breakdown(by: SHELL) {rows {value events installs {all}}}}}'
+    asked = copied_server.client.post("/graphql", json={"query": query}, headers={"authorization": f"Bearer {TOKEN}"}).json()
+    assert asked["data"]["project"]["breakdown"]["rows"] == [{"value": "fish", "events": 1, "installs": {"all": 1}}]
+    (install,) = (json.loads(line) for line in copied_server.footfall("export", "installs", "--format", "jsonl").stdout.splitlines())
+    assert (install["shell"], install["os"], install["dialect"]) == ("fish", "linux", "native")
+    counted = [json.loads(line) for line in copied_server.footfall("export", "dimensions", "--format", "jsonl").stdout.splitlines()]
+    assert {(row["dimension"], row["value"]) for row in counted} == {("shell", "fish"), ("os", "linux")}
+    assert "all agree" in copied_server.footfall("job", "check_rollups").stdout
 
 
 @pytest.mark.slow

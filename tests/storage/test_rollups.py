@@ -1,14 +1,17 @@
-"""Buckets of durations, and ids that are times."""
+"""Buckets of durations, fields of installs, and ids that are times."""
 
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from server.event import Context
 from server.event_id import EPOCH, SEQUENCES, EventIds, first_id, from_uuid, received_at, to_uuid
-from server.storage.rollups import bucket_bounds, bucket_middle, duration_bucket
+from server.storage.commit.fold import InstallState
+from server.storage.rollups import INSTALL_FIELDS, bucket_bounds, bucket_middle, duration_bucket
 
 durations = st.integers(min_value=0, max_value=10**13)
 times = st.integers(min_value=EPOCH, max_value=EPOCH + 60 * 365 * 86_400_000)
@@ -30,6 +33,13 @@ def test_a_longer_duration_is_never_in_a_lower_bucket(one: int, other: int) -> N
 def test_buckets_follow_each_other_without_a_gap() -> None:
     for bucket in range(1_300):
         assert bucket_bounds(bucket)[1] == bucket_bounds(bucket + 1)[0]
+
+
+def test_each_field_of_an_install_has_the_value_of_its_context() -> None:
+    state = InstallState(project=1, first_seen=0, last_seen=0)
+    named: dict[str, Any] = {name: name for name in INSTALL_FIELDS}
+    state.add(0, 0, Context(**named))
+    assert state.fields == list(INSTALL_FIELDS)
 
 
 @given(times, st.integers(min_value=0, max_value=5_000), st.integers(min_value=1, max_value=3 * SEQUENCES))
