@@ -98,7 +98,7 @@ def _with_base_path(path: Path, base: str) -> BuiltFile:
 
 
 def _accepted(header: str) -> set[str]:
-    """Parse the accepted encodings, of the supported ones."""
+    """Return the supported encodings that a client accepts, from its header."""
     named = re.findall(r"(br|gzip)\s*(?:;\s*q=([\d.]+))?", header)
     return {form for form, quality in named if quality == "" or quality.strip("0.") != ""}
 

@@ -98,7 +98,7 @@ class Protocol(Connection):
 
 
 class _Exchange:
-    """A request on the fast path. Stands in for uvicorn's cycle in pipelining, shutdown and disconnects."""
+    """A request on the fast path. Takes the role of uvicorn's cycle in pipelining, shutdown and disconnects."""
 
     __slots__ = ("_protocol", "disconnected", "keep_alive", "response_complete")
 

@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400), pytest.mark.xdist_gro
 
 
 def run(*command: str | Path, attempts: int = 1, **named: Any) -> str:
-    """The output of a command that must succeed; `attempts` for one that downloads packages."""
+    """The output of a command that must succeed, within `attempts` if it downloads packages."""
     for _ in range(attempts):
         ran = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, **named)
         if ran.returncode == 0:
