@@ -33,15 +33,17 @@ MAX_COST = 10_000
 
 # Cost of a field that queries the store, in plain fields. Fields of a list cost as much as they do in each of its rows.
 _QUESTION = 10
-_QUESTIONS = frozenset({
+QUESTIONS = frozenset({
     "overview", "series", "breakdown", "activeUsers", "newAndReturning", "retention", "versions", "durations", "medians", "errors", "funnel",
     "experiment", "targets", "targetTotals", "trending", "vocabulary", "warnings",
     "failures", "ledger", "rejected", "limitedAddresses", "totalCount", "events", "installs",
     "auditLog", "projects", "jobs", "runs", "packs", "counters",
     "flakedrop", "toolUse", "ask", "askFunnel", "askRetention", "askPaths", "fieldValues",
+    "answer", "funnelAnswer", "retentionAnswer", "pathsAnswer", "unknownProjectLedger",
 })  # fmt: skip
 _ROWS_OF_A_PAGE, _ROWS_OF_A_LIST = 50, 10  # without `first` or `last`
 _PAGED = frozenset({"events", "installs", "projects", "runs"})
+_LONG_LISTS = {"savedQuestions": 50}  # lists without pages, with the number of rows that few projects exceed
 _SCHEMA = {"__schema": 2_500, "__type": 500}
 
 
@@ -138,7 +140,7 @@ class _Walk:
         each = self._cost(node.selection_set, _Place(place.depth + 1, place.inside, below, schema))
         if schema:
             return _SCHEMA.get(name, 0)
-        return (_QUESTION if name in _QUESTIONS else 1) + each * (_rows(node) if name in _PAGED else 1)
+        return (_QUESTION if name in QUESTIONS else 1) + each * (_rows(node) if name in _PAGED else _LONG_LISTS.get(name, 1))
 
 
 def _rows(node: FieldNode) -> int:
