@@ -67,6 +67,69 @@ async def greeting(state: Services) -> dict[str, str]:
 
 HANDLERS = (counters_of_one, counters_of_many, trending, greeting)"""
 
+CHART = '''"""Events by day of the week."""
+
+import msgspec
+
+from server.analytics.filters import Filter, to_question
+from server.event import DAY
+from server.history import History
+from server.questions.figures import figures
+from server.questions.periods import Step, starts
+from server.questions.question import Measure
+from server.storage.engine import Store
+
+
+class Weekdays(msgspec.Struct, frozen=True):
+    events: list[int]
+
+
+async def weekdays(store: Store, filter_: Filter, history: History | None = None) -> Weekdays:
+    found = (await figures(store, to_question(filter_, Measure.EVENTS, over=Step.DAY), history))[Measure.EVENTS]
+    events = [0] * 7
+    for start, number in zip(starts(filter_.period, Step.DAY), found.all, strict=True):
+        events[(start // DAY + 3) % 7] += int(number or 0)
+    return Weekdays(events)
+'''
+CHART_FIELD = """    @strawberry.field(graphql_type=answers.Weekdays, description="Events by day of the week.")
+    async def weekdays(self, info: AnyInfo, period: Period = None, filter: Which = None) -> weekdays.Weekdays:
+        reader(info, self.number)
+        return await weekdays.weekdays(info.context.store, await self.to_filter(info, period, filter), info.context.history)
+
+    @strawberry.field(graphql_type=answers.Trending,"""
+CHART_TYPE = """@strawberry.type(description="Events by day of the week.")
+class Weekdays:
+    events: list[Count] = field("Number of events on each day of the week, from Monday.")
+
+
+@strawberry.type(description="Percentiles of durations."""
+CHANGE = '''"""The mood of a project."""
+
+from server.storage.engine import Store
+from server.storage.projects.validation import FieldProblem
+
+
+async def set_mood(store: Store, project: int, mood: int) -> None:
+    if not 0 <= mood <= 9:
+        raise FieldProblem("mood", "must be from 0 to 9")
+    await store.change(("INSERT INTO note (name, value) VALUES ({}, {})", (f"mood {project}", mood)))
+'''
+MUTATION = """
+    @strawberry.mutation(description="Set the mood of a project.")
+    async def set_mood(self, info: AnyInfo, slug: Slug, mood: Annotated[int, argument(description="The mood, from 0 to 9.")]) -> Result:
+        async def work() -> Result:
+            project = await find(info, slug)
+            await moods.set_mood(info.context.store, project.id, mood)
+            await record_audit(info, admin(info, project.id), "project.mood", project.id, str(mood))
+            return Result()
+
+        return await attempt(Result, work)
+"""
+OPERATIONS = {
+    "Weekdays": "query Weekdays($slug: String!) { project(slug: $slug) { weekdays { events } } }",
+    "SetMood": "mutation SetMood($slug: String!, $mood: Int!) { setMood(slug: $slug, mood: $mood) { errors { field } } }",
+}
+
 CONTEXT_FIELD = """    terminal: Annotated[str | None, ContextField(label="Terminal", description="Terminal, such as `kitty`.", properties=("tty_name",))] = None
 
 
@@ -88,7 +151,7 @@ def edit(path: Path, old: str, new: str) -> None:
 
 
 def add_all(copy: Path) -> None:
-    """Add one dialect, setting, job and command, two fields of the context, a column of events and a public route."""
+    """Add one dialect, setting, job and command, two fields of the context, a column of events, a public route, a chart and a mutation."""
     server = copy / "server"
 
     (server / "dialects" / "hits.py").write_text(DIALECT, encoding="utf-8")
@@ -125,6 +188,7 @@ def add_all(copy: Path) -> None:
     _add_counted_field(copy)
     _add_event_column(copy)
     _add_public_route(copy)
+    _add_chart_and_mutation(copy)
 
 
 def _add_context_field(copy: Path) -> None:
@@ -225,3 +289,20 @@ def _add_event_column(copy: Path) -> None:
 def _add_public_route(copy: Path) -> None:
     module = copy / "server" / "public" / "target_counters.py"
     edit(module, "HANDLERS = (counters_of_one, counters_of_many, trending)", ROUTE)
+
+
+def _add_chart_and_mutation(copy: Path) -> None:
+    server = copy / "server"
+    (server / "analytics" / "weekdays.py").write_text(CHART, encoding="utf-8")
+    charts = server / "admin" / "charts.py"
+    edit(charts, "targets, timings, vocabulary\n", "targets, timings, vocabulary, weekdays\n")
+    edit(charts, "    @strawberry.field(graphql_type=answers.Trending,", CHART_FIELD)
+    edit(server / "admin" / "answers.py", '@strawberry.type(description="Percentiles of durations.', CHART_TYPE)
+    edit(server / "admin" / "bounds.py", '"medians", "errors",', '"medians", "weekdays", "errors",')
+
+    (server / "storage" / "projects" / "moods.py").write_text(CHANGE, encoding="utf-8")
+    mutations = server / "admin" / "mutations" / "projects.py"
+    edit(mutations, "ProblemKind, project_changes\n", "ProblemKind, moods, project_changes\n")
+    mutations.write_text(mutations.read_text(encoding="utf-8") + MUTATION, encoding="utf-8")
+    for name, operation in OPERATIONS.items():
+        (copy / "graphql" / "operations" / f"{name}.graphql").write_text(operation, encoding="utf-8")

@@ -1,6 +1,6 @@
 """CONTRIBUTING.md lists the right files.
 
-Changes to only these add a dialect, a setting, a job, a command, a context field, a column of events and a public route to a copy.
+Changes to only these add a dialect, a setting, a job, a command, two context fields, a column of events, a public route, a chart and a mutation to a copy.
 """
 
 from __future__ import annotations
@@ -164,6 +164,21 @@ def test_a_public_route_is_a_handler_in_a_list(copied_server: Any) -> None:
 
 
 @pytest.mark.slow
+def test_a_chart_and_a_mutation_are_persisted_operations(copied_server: Any) -> None:
+    copied_server.start()
+    assert copied_server.client.post("/v1/events", json={"name": "build"}).status_code == 202
+
+    def run(operation: str, **variables: Any) -> Any:
+        body = {"operationName": operation, "variables": {"slug": "default", **variables}}
+        return copied_server.client.post("/graphql", json=body, headers={"authorization": f"Bearer {TOKEN}"}).json()["data"]
+
+    assert sum(run("Weekdays")["project"]["weekdays"]["events"]) == 1
+    assert run("SetMood", mood=10)["setMood"] == {"errors": [{"field": "mood"}]}
+    assert run("SetMood", mood=9)["setMood"] == {"errors": []}
+    assert ("project.mood", "9") in {(each["action"], each["detail"]) for each in run("Operation", first=50)["auditLog"]}
+
+
+@pytest.mark.slow
 def test_the_changes_respect_the_import_contracts(changed: Path) -> None:
     command = [
         sys.executable,
@@ -184,3 +199,14 @@ def test_every_file_that_a_document_names_exists(name: str) -> None:
     assert [path for path in named if not (ROOT / path).exists()] == []
     links = [link for link in re.findall(r"\]\(([^)#]+)[^)]*\)", text) if "://" not in link]
     assert [link for link in links if not ((ROOT / name).parent / link).exists()] == []
+
+
+def test_every_name_is_in_the_file_that_contributing_names() -> None:
+    """Checks `NAME` and `OTHER` in `path`."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    placed = re.findall(r"((?:`\w+`(?:, | and |, and )?)+)\s+in\s+`((?:server|tests|static)/[\w./-]+)`", text)
+    named = [(name, path) for names, path in placed for name in re.findall(r"\w+(?=`)", names)]
+    assert ("QUESTIONS", "server/admin/bounds.py") in named
+    assert len(named) >= 25
+    missing = [(name, path) for name, path in named if not re.search(rf"\b{name}\b", (ROOT / path).read_text(encoding="utf-8"))]
+    assert missing == []
