@@ -27,7 +27,7 @@ from server.storage.engine import Store
 from server.storage.projects import picked_properties, read_list
 from server.storage.rollups import DIMENSIONS, VALUE_KEPT
 
-TOOL = "tool"  # the type of target that a tool is
+TOOL = "tool"  # the type of targets that are tools
 
 
 class By(enum.Enum):

@@ -12,7 +12,7 @@ from server.event import DAY, LedgerEntry
 from server.questions.periods import Period
 from server.storage.engine import Store
 
-MOST_READ = 400_000  # events: some 0.4 s of one core
+MOST_READ = 400_000  # events: about 0.4 s of one core
 
 Parts = tuple[Filter, ...]
 

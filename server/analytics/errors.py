@@ -26,7 +26,7 @@ from server.storage.engine import Store
 from server.storage.rollups import NO_ERROR_TYPE
 
 MOST_VERSIONS = 10  # of one type of error
-# Over the columns of `sources.raw_events`: which events are errors, and their type as the rollup has it.
+# Expressions over the columns of `sources.raw_events`: the condition for errors, and their type as in the rollup.
 _IS_ERROR = f"(error_type IS NOT NULL OR outcome = {int(Outcome.FAILURE)})"
 _TYPE = f"COALESCE(error_type, '{NO_ERROR_TYPE}')"
 _UNSEEN = (None, None)
@@ -34,7 +34,7 @@ _UNSEEN = (None, None)
 # The parts of an answer that take queries of their own: fields of `ErrorGroup`, and `failures` and `installs` of `Errors`.
 PARTS = frozenset({"first_seen", "last_seen", "first_ever", "versions", "names", "sample", "failures", "installs"})
 
-# Makes a query of facts about errors, and runs it.
+# A function that makes a query of facts about errors, and runs it.
 Query = Callable[[Sql], Sql]
 Ask = Callable[[Query], Awaitable[list[dict[str, Any]]]]
 
@@ -182,7 +182,7 @@ def _raw_events(store: Store, filter_: Filter, history: History | None) -> Ask:
 
 
 def _name(facts: Facts) -> str:
-    """The name of an event; its number where names are in a dictionary."""
+    """The name of an event, or its number if names are in a dictionary."""
     return f"event.{facts.keys[Place.NAME]}" if Place.NAME in facts.keys else facts.column(BY_NAME["name"])
 
 

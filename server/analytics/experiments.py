@@ -14,7 +14,7 @@ from server.storage.engine import Store
 
 Z = 1.959963984540054  # the normal distribution's quantile that leaves 2.5 % on either side
 MOST_VARIANTS = 20
-BASELINES = ("control", "baseline", "a", "off", "false")  # what the variant that others are compared with is usually called
+BASELINES = ("control", "baseline", "a", "off", "false")  # usual names of the variant that the others are compared with
 
 
 class Interval(msgspec.Struct, frozen=True):
@@ -82,7 +82,7 @@ def wilson(successes: int, trials: int) -> Interval | None:
     rate, square = successes / trials, Z * Z
     middle = (rate + square / (2 * trials)) / (1 + square / trials)
     half = Z * math.sqrt(rate * (1 - rate) / trials + square / (4 * trials * trials)) / (1 + square / trials)
-    # At the ends the formula gives exactly 0 or 1, but for the last digits.
+    # At the ends, the formula gives exactly 0 or 1, except for rounding.
     return Interval(0.0 if successes == 0 else middle - half, 1.0 if successes == trials else middle + half)
 
 
@@ -145,7 +145,7 @@ def _first_variants(exposures: Sql, goals: Sql | None) -> Sql:
     trials = sql("SELECT install_id, variant, since, succeeded, variants, NULL AS at FROM (", ranked, ") AS ranked WHERE place = 1")
     success = "succeeded"
     if goals is not None:
-        # Put below each other and grouped, not joined: SQLite would go through all goals for each install.
+        # A UNION, grouped, instead of a join: SQLite would scan all goals for each install.
         success = "CASE WHEN at >= since THEN 1 ELSE 0 END"
         trials = sql(
             "SELECT install_id, MAX(variant) AS variant, MAX(since) AS since, MAX(variants) AS variants, MAX(at) AS at FROM (",

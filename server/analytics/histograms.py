@@ -29,7 +29,7 @@ from server.storage.engine import Store
 from server.storage.rollups import bucket_middle
 
 MOST_DAYS = 100  # of a period; longer periods are added up in the store
-_MOST_KEPT = 2_000  # histograms of some 5 KiB
+_MOST_KEPT = 2_000  # histograms of about 5 KiB
 _KEPT_FOR = 600.0  # seconds, after which it is read again, because a repair may have changed the rollup
 
 _numbers = msgspec.json.Decoder(list[int])
@@ -132,7 +132,7 @@ async def _days(store: Store, filter_: Filter) -> list[tuple[int, _Kept]]:
 
 
 async def _read(store: Store, filter_: Filter) -> AsyncIterator[tuple[_Key, _Kept]]:
-    # A row for each histogram, not for each bucket: there are thousands of buckets.
+    # A row for each histogram, not for each bucket, because there are thousands of buckets.
     pairs = store.sql.in_a_row("bucket", "events")
     query = sql(
         f"SELECT day, environment, {pairs} AS pairs FROM rollup_day_duration AS event WHERE ",

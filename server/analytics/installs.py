@@ -27,7 +27,7 @@ from server.questions.sql import Sql, read, sql, step_of
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 
-WEEK, MONTH = 7, 30  # days that a weekly and a monthly active install looks back
+WEEK, MONTH = 7, 30  # days that weekly and monthly actives look back
 
 
 class ActiveUsers(msgspec.Struct, frozen=True):
@@ -135,7 +135,7 @@ async def _rolling(store: Store, filter_: Filter, days: int, history: History | 
     def query(facts: Facts, engine: SqlEngine) -> Sql:
         days = sql("SELECT DISTINCT install_id, step AS day FROM (", facts.sql(engine), ") AS facts WHERE install_id IS NOT NULL")
         around_each = sql(f"SELECT day, {around} FROM (", days, ") AS days")
-        return sql(f"SELECT day, COUNT(*) AS active, {windows} FROM (", around_each, ") AS neighbours GROUP BY day")
+        return sql(f"SELECT day, COUNT(*) AS active, {windows} FROM (", around_each, ") AS neighbors GROUP BY day")
 
     by_day = {earlier.first_day + row["day"]: row for row in await reader.read(reader.facts(kind, earlier, ()), query)}
     daily = [int(by_day[day]["active"]) if day in by_day else 0 for day in range(first, first + days)]

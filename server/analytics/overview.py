@@ -48,7 +48,7 @@ class Overview(msgspec.Struct, frozen=True):
     """A period and the preceding one of the same length. A period that has not ended is compared with the corresponding part of the preceding one, up
     to `compared_until` (epoch ms, exclusive; None without a comparison). `since`: see `population`.
 
-    `active` installs have an event in the period; `new` ones of these were first seen in it. `installs` are all that the project knew at the end of
+    `active` installs have an event in the period; `new` are those of them that were first seen in it. `installs` are all that the project knew at the end of
     the period, compared with its start, whatever conditions the filter has on events. Durations are in microseconds, the success rate is from 0 to 1.
     """
 

@@ -34,7 +34,7 @@ async def pack_counts(
     """
     name = Sql(_NAME, (project, DOWNLOAD))
     only = "" if pack is None else sql(" AND target_id = ", Sql(_TARGET, (project, PACK, pack)))
-    week = ", ".join(str(day) for day in range(today - 6, today + 1))  # each by itself: a pack is then found by key on each
+    week = ", ".join(str(day) for day in range(today - 6, today + 1))  # a list of days, so that the rows of a pack are found by their key
     query = sql(
         "SELECT target.external_id AS pack, total.events AS total, COALESCE(recent.week, 0) AS last7d,",
         " COALESCE(recent.today, 0) AS today FROM (SELECT target_id, SUM(events) AS events FROM rollup_target_total",

@@ -13,10 +13,10 @@ from server.questions.sql import listed, read, sql
 from server.questions.versions import newest_first
 from server.storage.engine import Store
 
-NEWEST = 3  # versions that are named for being new, of those that more than one install ran
+NEWEST = 3  # newest versions to name, of those that more than one install ran
 FAR_ABOVE = 2.0  # times the failure rate of all other versions
-FAR_ABOVE_BY = 0.05  # and as much more, at least
-ENOUGH = 20  # events that say how they ended
+FAR_ABOVE_BY = 0.05  # and at least this difference
+ENOUGH = 20  # events with an outcome
 
 
 Ended = dict[str, tuple[int, int]]  # by version: the events that failed, and those with an outcome

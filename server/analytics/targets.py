@@ -51,7 +51,7 @@ class Counters(msgspec.Struct, frozen=True, rename="camel"):
     votes_down: int = 0
 
 
-# Which counter an event of each name moves, and by how much.
+# The counter that an event of each name changes, and the amount.
 COUNTED = {
     "view": ("views", 1), "copy": ("copies", 1), "download": ("downloads", 1), "template_use": ("uses", 1),
     "builder_export": ("exports", 1), "favorite": ("favorites_count", 1), "unfavorite": ("favorites_count", -1),
@@ -195,7 +195,7 @@ def _counters(names: dict[str, int]) -> Counters:
         if name in COUNTED:
             counter, by = COUNTED[name]
             moved[counter] = moved.get(counter, 0) + by * events
-    # Who takes back a favorite that was given before there were counts would take it below nothing.
+    # A removed favorite may be older than the counters: a counter must not become negative.
     return Counters(**{counter: max(0, count) for counter, count in moved.items()})
 
 

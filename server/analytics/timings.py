@@ -30,7 +30,7 @@ from server.storage.engine import Store
 from server.storage.rollups import bucket_bounds, bucket_middle
 from server.storage.statements import duration_bucket
 
-# Of a histogram for the eye: four bars to each doubling, each made of eight buckets of the rollup.
+# The bars of a histogram: four for each power of two, each of eight buckets of the rollup.
 _BUCKETS_A_BAR = 8
 
 
@@ -126,7 +126,7 @@ async def medians(store: Store, filter_: Filter, step: Step = Step.DAY, history:
         durations(store, filter_),
         ") AS facts GROUP BY 1, 2",
     )
-    # The bucket that holds the middle one, by the nearest rank, as `measures.percentile` has it. In SQL, for there are thousands of buckets.
+    # The bucket of the median by the nearest rank, like `measures.percentile`. In SQL, because there are thousands of buckets.
     middle = sql(
         "SELECT step, MIN(bucket) AS bucket FROM (SELECT step, bucket, SUM(events) OVER (PARTITION BY step ORDER BY bucket) AS up_to,"
         " SUM(events) OVER (PARTITION BY step) AS timed FROM (",

@@ -35,7 +35,7 @@ BANNED = {
     r"in a circle|circles": "deadlock, cycle",
     r"also (if|after|when)": "even if, even after, even when",
     r"anew|lately": "again, recently",
-    r"colours|favourites?|honour(s|ed)?|normalised|serialised": "colors, favorites, honor, normalized, serialized",
+    r"behaviours?|colours|favourites?|honour(s|ed)?|neighbours?|normalised|serialised": "American spelling: behavior, colors, favorite, honor, …",
 }
 PATTERN = re.compile("|".join(rf"\b({words})\b" for words in BANNED), re.IGNORECASE)
 # Not names of functions and classes: name the result, such as `message` or `summary`.
