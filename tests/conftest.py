@@ -280,14 +280,18 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 FIRST_GROUPS = ("dashboard", "recount")
 
 
+def group_of(item: pytest.Item) -> str:
+    """Return the name of a test's group, or an empty text."""
+    mark = item.get_closest_marker("xdist_group")
+    return str(mark.args[0]) if mark else ""
+
+
 def start_order(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, int]]:
     """Return a sort key: large groups first, then tests without a group, which keep all workers busy until the end."""
-    marks = {item: item.get_closest_marker("xdist_group") for item in items}
-    sizes = Counter(mark.args[0] for mark in marks.values() if mark)
+    sizes = Counter(name for name in map(group_of, items) if name)
 
     def key(item: pytest.Item) -> tuple[int, int]:
-        mark = marks[item]
-        name = mark.args[0] if mark else ""
+        name = group_of(item)
         return FIRST_GROUPS.index(name) if name in FIRST_GROUPS else len(FIRST_GROUPS), -sizes[name]
 
     return key
@@ -302,9 +306,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     gc.freeze()  # a collection of garbage would otherwise look at every test again
     gc.enable()
-    if hasattr(session.config, "workerinput") and session.config.getoption("dist") == "loadgroup":
+    if getattr(session.config.option, "loadgroup", False):  # set by pytest-xdist in workers, whose option `dist` is always "no"
         session.items.sort(key=start_order(session.items))
-        ignored = [item.nodeid for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+        ignored = [item.nodeid for item in session.items if group_of(item) and "@" not in item.nodeid]
         if ignored:
             raise pytest.UsageError(f"pytest {pytest.__version__} and pytest-xdist do not group tests, such as {ignored[0]}")
 
