@@ -54,6 +54,7 @@ def test_an_invalid_question_names_the_part(admin: Asker) -> None:
         assert part in str(document["errors"]), (question, document)
 
 
+@pytest.mark.slow
 def test_every_field_that_is_listed_can_be_asked(admin: Asker) -> None:
     fields = admin.ask('{ project(slug: "demo") { fields { name kind ops canSplit } } }')["project"]["fields"]
     assert {"name", "os", "version", "duration_ms"} <= {field["name"] for field in fields}

@@ -13,7 +13,7 @@ ENGINES = ("sqlite", "postgres")
 TOKEN = "ff_an-admin-token-of-this-test-only"
 ODD = {"a zero": "a\0b", "a digit that is none": "²", "another script's digit": "٣", "long": "x" * 20_000, "a quote": "'; DROP TABLE event; --",
        "a pattern": "%_\\", "a line": "a\nb", "beyond": "\U0010ffff", "nothing": "", "a number": "999999999999999999999"}  # fmt: skip
-PICKED = ("a zero", "a digit that is none", "long", "a number")  # what `make test` sends: a text that each part of a server may refuse
+PICKED = ("a zero", "long")  # what `make test` sends: one that engines refuse, and one that the server refuses
 QUESTIONS = (
     "project(slug:$t){slug}", "auditLog(slug:$t){id}", "auditLog(before:$id){id}", "projects(after:$t){nodes{slug}}",
     *(f'project(slug:"default"){{{field}}}' for field in (

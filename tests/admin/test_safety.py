@@ -124,6 +124,7 @@ def test_a_client_with_many_refused_operations_is_rejected_unparsed(make_server:
         each.client.close()
 
 
+@pytest.mark.slow
 def test_anonymous_operations_and_guessed_keys_are_limited(make_server: Callable[..., Any]) -> None:
     token = "ff_the-admin-token-of-the-tests-0123456789"
     server = make_server(FOOTFALL_ADMIN_TOKEN=token).start()

@@ -145,6 +145,7 @@ def test_other_files_in_the_place_of_the_queue_are_not_touched(
     assert names <= {path.name for path in folder.iterdir()}
 
 
+@pytest.mark.slow
 def test_thousands_of_events_that_wait_become_a_hundred(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
     wire = make_wire(lambda *_: None)
     queue_of(home).mkdir(parents=True)

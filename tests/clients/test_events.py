@@ -81,7 +81,6 @@ OPT_OUTS = [
 ]
 
 
-@pytest.mark.each_client
 def test_an_opt_out_makes_no_connection_and_no_file(host: Host, home: Path, make_wire: Callable[..., Wire], tmp_path: Path) -> None:
     wire = make_wire()
     for env in OPT_OUTS:

@@ -78,7 +78,6 @@ def keeps_its_event(host: Host, home: Path, wire: Wire) -> None:
     assert wire.connections == 1
 
 
-@pytest.mark.each_client
 def test_output_is_complete_while_the_server_hangs(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
     """`$(tool)` returns while the server still has the request: no pipe of the tool is held by the sender."""
     wire = make_wire(hang)

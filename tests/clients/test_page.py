@@ -57,6 +57,7 @@ def test_nothing_else_is_served_there(real: Real) -> None:
         assert httpx.get(f"{real.server.url}/clients/{name}").status_code == 404, name
 
 
+@pytest.mark.slow
 def test_the_page_fills_in_address_project_tool_and_key(page: Page, project: Project) -> None:
     page.goto(f"{project.url}/clients/")
     page.get_by_label("Tool").fill("my-cli")

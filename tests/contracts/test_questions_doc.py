@@ -61,6 +61,7 @@ def test_the_request_over_http_gets_a_file(demo: Any) -> None:
     assert rows
 
 
+@pytest.mark.slow
 def test_the_queries_are_answered(demo: Any) -> None:
     headers = {"Authorization": f"Bearer {demo.key}"}
     queries = fences("graphql")

@@ -194,6 +194,7 @@ def test_segments_are_shown_side_by_side(site: Any, visit: Callable[..., Any]) -
         assert bars(page, f"Installs: {name}") == expected
 
 
+@pytest.mark.slow
 def test_cards_of_the_overview_open_in_explore_with_their_filter_and_period(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo?range=7d&os=linux&who=people")

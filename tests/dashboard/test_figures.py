@@ -101,6 +101,7 @@ def funnel(site: Any, *names: str, **asked: Any) -> Any:
     return site.ask("AskFunnel", slug="demo", funnel={"steps": steps, "period": MONTH, **asked})["project"]["askFunnel"]
 
 
+@pytest.mark.slow
 def test_cohorts_funnel_and_targets_show_the_servers_figures(site: Any, visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo/installs")

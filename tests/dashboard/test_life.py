@@ -320,6 +320,7 @@ def test_a_tab_older_than_the_server_asks_for_a_reload(visit: Callable[..., Any]
     tab.complaints = [each for each in tab.complaints if "404" not in each and "dynamically imported" not in each]
 
 
+@pytest.mark.slow
 def test_a_page_refreshes_each_minute_and_pauses_in_a_hidden_tab(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "ticking").returncode == 0
     site.post("ticking", name="run")

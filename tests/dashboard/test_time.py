@@ -60,6 +60,7 @@ def test_days_before_the_first_event_and_hours_to_come_are_not_drawn(visit: Call
     assert set(hours[now + 2 :]) <= {""}
 
 
+@pytest.mark.slow
 def test_a_step_that_has_not_ended_is_marked_in_lines_areas_and_sparklines(visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo?range=7d")

@@ -187,6 +187,7 @@ async def test_a_second_demo_adds_as_many_again_to_the_same_project(tmp_path: Pa
     assert second.ledger["stored"] > 100
 
 
+@pytest.mark.slow
 def test_a_demo_that_is_served_again_is_not_filled_again(make_server: Callable[..., Any]) -> None:
     server = make_server()
     assert server.footfall("demo", "--events", "50").returncode == 0

@@ -25,6 +25,7 @@ def settings_of(folder: Path, **env: str) -> Settings:
     return load({"FOOTFALL_DATA_DIR": str(folder), **{f"FOOTFALL_{name}": value for name, value in env.items()}})
 
 
+@pytest.mark.slow
 async def test_a_healthy_postgresql_is_reported_as_healthy(tmp_path: Path) -> None:
     with running(own=True) as postgres:
         settings = settings_of(tmp_path, DATABASE_URL=postgres.fresh(), SECRET=SECRET)

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.engine_matters  # engines read JSON differently
-
 NAMES = [f"property-{number}" for number in range(20)]
 
 

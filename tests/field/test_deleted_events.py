@@ -10,7 +10,7 @@ import pytest
 
 from server.event import DAY
 
-pytestmark = [pytest.mark.one_path, pytest.mark.engine_matters]  # engines delete differently
+pytestmark = pytest.mark.one_path
 
 # Query: filtered and unfiltered figures of the last 60 days, and the times from which they count.
 FIGURES = """query ($slug: String!, $period: PeriodInput!, $filter: EventFilter) { project(slug: $slug) {

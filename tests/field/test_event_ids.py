@@ -13,8 +13,6 @@ from server.storage.batch import Batch
 from server.storage.engine import Store
 from tests.field.conftest import TOKEN, Field
 
-pytestmark = pytest.mark.engine_matters  # engines find duplicates differently
-
 NOW = 1_795_219_200_000
 
 

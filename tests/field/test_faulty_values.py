@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.engine_matters  # engines refuse different values
-
 OK = '{"name":"ok","installation_id":"g1"}'
 BATCHES = {  # route, an event that is right, one with a property, and the envelope
     "native array": ("/v1/events", OK, '{"name":"b","installation_id":"g2","properties":{%s}}', "[%s]"),

@@ -38,6 +38,7 @@ def post(field: Any, address: str, events: list[dict[str, Any]]) -> None:
         assert field.post(events[first : first + 1_000], x_forwarded_for=address).status_code == 202
 
 
+@pytest.mark.slow
 def test_values_of_known_users_outlast_invented_values_that_are_sent_more_often(field: Any, make_project: Any) -> None:
     """Each of over a thousand invented versions and themes comes five times, from new installs; the honest ones come once from three users."""
     field.slug = make_project(properties=["theme"])

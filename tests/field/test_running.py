@@ -85,6 +85,7 @@ def launch(server: Server) -> subprocess.Popen[bytes]:
     return server.process
 
 
+@pytest.mark.slow
 def test_a_long_migration_ends_at_once_when_the_server_is_stopped(make_server: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     server = make_server()
     older(server.database, monkeypatch)

@@ -95,6 +95,7 @@ def test_two_servers_forward_each_request_once_and_count_together(pair: Pair, ol
     assert {path for path, _, _ in old.requests} == {f"/{KEY}/batch"}
 
 
+@pytest.mark.slow
 def test_a_key_in_the_address_of_the_old_system_is_shown_to_admins_of_all_projects_only(pair: Pair) -> None:
     slug = "shadow-key"
     pair.ask("mutation ($s: String!) { createProject(slug: $s) { errors { message } } }", s=slug)

@@ -72,6 +72,7 @@ async def test_an_erased_install_is_in_no_file_and_in_no_answer(with_install: Hi
     assert await check(with_install) == before - 5
 
 
+@pytest.mark.slow
 async def test_an_erasure_beside_an_import_leaves_no_trace_either(
     with_install: History, store: Store, settings: Settings, check: Any, make_event: Callable[..., Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -270,6 +271,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pieces", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(3, marks=pytest.mark.slow)])
 async def test_an_erasure_that_is_killed_leaves_nothing_once_it_is_repeated_or_the_history_is_built(
     with_install: History, settings: Settings, check: Any, database: dict[str, str], pieces: int

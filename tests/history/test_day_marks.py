@@ -95,6 +95,7 @@ def recount(where: Path | str, rows_of: Any) -> Any:
     return lambda *chosen: counted(rows_of(where, f"SELECT {columns} FROM event JOIN context ON context.id = context_id"), *chosen)
 
 
+@pytest.mark.slow
 async def test_installs_by_day_are_those_of_a_recount(
     history: History, fill: Any, commit: Any, make_event: Any, rng: random.Random, recount: Any
 ) -> None:
@@ -109,6 +110,7 @@ async def test_installs_by_day_are_those_of_a_recount(
     assert await answered(history, (LINUX,), month, since) == recount((LINUX,), TODAY - 50, TODAY - 31)
 
 
+@pytest.mark.slow
 async def test_versions_and_new_installs_are_those_of_the_store(
     history: History, store: Store, fill: Any, commit: Any, make_event: Any, rng: random.Random, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,6 +124,7 @@ async def test_versions_and_new_installs_are_those_of_the_store(
         assert await new_and_returning(store, filter_, step, history) == await new_and_returning(store, filter_, step)
 
 
+@pytest.mark.slow
 async def test_installs_by_day_are_right_after_an_erasure(history: History, store: Store, fill: Any, recount: Any) -> None:
     await fill(1_500, 95, install=7)
     await fill(1_500, 95)

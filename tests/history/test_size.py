@@ -68,6 +68,7 @@ async def test_a_larger_size_reads_evicted_events_again_and_a_smaller_one_evicts
         other.close()
 
 
+@pytest.mark.slow
 async def test_a_question_about_evicted_events_reads_the_store_and_warns(
     bounded: History, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -110,6 +110,7 @@ def test_heads_bodies_pipelining_and_closing_follow_http(server: Any) -> None:
         assert wire.closed()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("targets", "megabytes"), [(2_500, 60), pytest.param(4_000, 100, marks=pytest.mark.slow)])
 def test_thousands_of_long_targets_are_not_remembered(server: Any, targets: int, megabytes: int) -> None:
     with Wire(server.port) as wire:

@@ -32,7 +32,6 @@ def number(settings: Settings) -> int:
     return Privacy(server_secret(settings)).install(1, WHO)
 
 
-@pytest.mark.engine_matters
 def test_erasure_leaves_nothing_of_an_install_and_changes_no_other(origin: Settings) -> None:
     install, before = number(origin), counted(origin)
     held = with_store(origin, lambda store, project: install_data.show(store, project.id, install))
