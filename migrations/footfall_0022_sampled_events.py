@@ -1,8 +1,6 @@
 """Weights of sampled events, and the spread of the sums that count them."""
 
-from piccolo.apps.migrations.auto.migration_manager import MigrationManager
-from piccolo.engine import engine_finder
-from piccolo.querystring import QueryString
+from server.storage.migrations import piccolo_migration
 
 ID = "2026-11-29T15:10:00:000000"
 VERSION = "1.38.0"
@@ -30,15 +28,4 @@ def _table(engine: str, name: str, between: dict[str, str]) -> str:
         PRIMARY KEY (project_id, {", ".join(between)}, environment)) {"WITHOUT ROWID" if engine == "sqlite" else ""}"""
 
 
-async def forwards() -> MigrationManager:
-    """Return the migration for Piccolo's own command. The server itself runs `statements` and the record of it in one transaction."""
-    manager = MigrationManager(migration_id=ID, app_name="footfall", description=DESCRIPTION)
-
-    async def run() -> None:
-        engine = engine_finder()
-        assert engine is not None
-        for statement in statements(engine.engine_type):
-            await engine.run_querystring(QueryString(statement))
-
-    manager.add_raw(run)
-    return manager
+forwards = piccolo_migration(ID, DESCRIPTION, statements)
