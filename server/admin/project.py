@@ -22,6 +22,7 @@ from server.admin.request_context import AnyInfo, admin, reader
 from server.admin.saved_question_types import SavedQuestions
 from server.admin.scalars import Count, DateTime, Hash
 from server.analytics import errors, ledger, lists
+from server.analytics.filters import equals
 from server.analytics.ledger import LimitedAddress as LimitedAddressRow
 from server.analytics.ledger import RejectedEvent as RejectedEventRow
 from server.analytics.lists import INSTALL_FIELDS, EventOrder, InstallFilter, InstallOrder
@@ -29,7 +30,7 @@ from server.event import Environment, FieldError, LedgerEntry, Refusal
 from server.event_id import from_uuid
 from server.jobs import rules
 from server.problems import BadQuery
-from server.questions.question import Op, check_conditions
+from server.questions.question import PEOPLE_ONLY, Op, check_conditions
 from server.storage.projects import MAX_PICKED, project_changes
 from server.storage.projects.project_changes import ProjectOrder, StoredKey, StoredProject
 from server.storage.projects.releases import LatestVersion
@@ -57,9 +58,6 @@ class InstallFilterInput:
         """Convert the input to a filter. Raises BadQuery that names the field."""
         if len(self.environments) > len(Environment):
             raise BadQuery(FieldError("filter.environments", f"must be at most {len(Environment)}"))
-        values = {
-            name: getattr(self, name) for name in ("people", "os", "arch", "runtime", "version", "package_manager", "seen_from", "seen_to")
-        }
         where = tuple(each.to_condition() for each in self.where)
         check_conditions(where, "filter.where")
         for number, condition in enumerate(where):
@@ -67,7 +65,10 @@ class InstallFilterInput:
                 raise BadQuery(FieldError(f"filter.where[{number}].field", f"must be one of {', '.join(INSTALL_FIELDS)}"))
             if condition.op not in (Op.IS, Op.IS_NOT):
                 raise BadQuery(FieldError(f"filter.where[{number}].op", "must be IS or IS_NOT"))
-        return InstallFilter(project=project, environments=tuple(self.environments), where=where, **values)
+        of_people = (PEOPLE_ONLY,) if self.people else ()
+        texts = {name: getattr(self, name) for name in ("os", "arch", "runtime", "version", "package_manager")}
+        single = equals(environments=tuple(self.environments), **texts)
+        return InstallFilter(project=project, seen_from=self.seen_from, seen_to=self.seen_to, where=of_people + single + where)
 
 
 @strawberry.type(description="A validation error of one field.")

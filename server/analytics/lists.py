@@ -10,7 +10,7 @@ import msgspec
 
 from server.analytics.filters import Filter
 from server.analytics.sources import raw_events
-from server.event import DAY, PEOPLE, Context, Environment
+from server.event import DAY, Context, Environment
 from server.event_id import first_id, received_at
 from server.fields import BY_NAME
 from server.questions.facts import WEIGHT
@@ -169,13 +169,6 @@ class InstallFilter(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     project: int
-    people: bool = False
-    environments: tuple[Environment, ...] = ()
-    os: str | None = None
-    arch: str | None = None
-    runtime: str | None = None
-    version: str | None = None
-    package_manager: str | None = None
     seen_from: int | None = None
     seen_to: int | None = None
     where: tuple[Condition, ...] = ()
@@ -230,18 +223,10 @@ async def installs_by_hash(store: Store, project: int, hashes: Sequence[int]) ->
 
 def _install_conditions(filter_: InstallFilter) -> Sql:
     parts: list[str | Sql] = [f"project_id = {int(filter_.project)}"]
-    allowed: Any = filter_.environments
-    if filter_.people:
-        allowed = [each for each in PEOPLE if not filter_.environments or each in filter_.environments]
-    if filter_.people or filter_.environments:
-        parts.append(f" AND environment IN ({', '.join(str(int(each)) for each in allowed) or 'NULL'})")
-    for name in ("os", "arch", "runtime", "version", "package_manager"):
-        if getattr(filter_, name) is not None:
-            parts += [f" AND {name} = ", bound(getattr(filter_, name))]
     for condition in filter_.where:
         words = BY_NAME[condition.field].words
         values = Sql(", ".join(str(words[each]) for each in condition.values)) if words else listed(condition.values)
-        parts += [f" AND ({condition.field} IN (", values, f")) IS {'NOT TRUE' if condition.op is Op.IS_NOT else 'TRUE'}"]
+        parts += [f" AND ({condition.field} IN (", values, ")) IS NOT TRUE" if condition.op is Op.IS_NOT else "))"]
     if filter_.seen_from is not None:
         parts += [" AND last_seen >= ", bound(filter_.seen_from)]
     if filter_.seen_to is not None:
