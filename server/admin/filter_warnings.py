@@ -7,8 +7,8 @@ from strawberry.utils.str_converters import to_camel_case
 
 from server.admin.answers import field
 from server.admin.inputs import EventFilter
+from server.analytics.active import complete_since
 from server.analytics.filters import Filter
-from server.analytics.population import complete_since
 from server.clock import utc_day
 from server.history import History
 from server.problems import TooBroad

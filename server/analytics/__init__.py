@@ -2,14 +2,15 @@
 
 filters      a chart's selection of events: project, period, audience, and the conditions of the question model
 measures     the parts of answers: installs, changes, rates, percentiles
-sources      SQL over rollups without conditions, and over raw events with any conditions
-active       counts of active installs from their sums
-population   the time from which on figures count events, after retention
+sources      SQL for what the question model does not count, over rollups or raw events
+active       counts of active installs from their sums, and the time from which on figures count events, after retention
 histograms   durations day by day, kept in memory
+exact_durations  durations while they are few
 
 overview     key figures and figures over time: forms of the question model
 breakdown    events and installs by value: a form of the question model
-installs     active, new and returning installs; versions over time
+comparison   the period that an overview is compared with
+installs     active, new and returning installs; versions over time, which `release_choice` selects
 timings      durations: histograms and percentiles
 errors       types of errors, and the last events that failed
 targets      targets, their counters, trending ones

@@ -5,18 +5,33 @@ They answer only questions about whole days and a counted audience (`countable`)
 
 from __future__ import annotations
 
+import itertools
+
 from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs
-from server.event import PEOPLE
+from server.event import PEOPLE, Environment
+from server.questions.reader import kept_since
 from server.questions.rollup_facts import Audiences, audiences
 from server.questions.sql import Sql, read, sql
 from server.storage.engine import Store
 from server.storage.rollups import EVERYONE, NOT_YET
 
+# For each day and number of days since the previous active day, the installs that were active on the day.
+Gaps = list[tuple[int, int, int]]
+
 
 def countable(filter_: Filter) -> Audiences | None:
     """Return the audiences whose sums answer a question, or None if sums cannot."""
     return audiences(filter_.conditions) if filter_.period.whole_days else None
+
+
+async def complete_since(store: Store, filter_: Filter) -> int | None:
+    """The time (epoch ms) from which on all events are kept that a filter needs; None if none of its period were deleted.
+
+    Rollups outlive raw events. If a filter needs raw events, its figures begin with the first day of which all raw events are kept.
+    """
+    since = None if countable(filter_) else await kept_since(store, filter_.project)
+    return since if since is not None and filter_.period.start < since else None
 
 
 async def known(store: Store, filter_: Filter, counted: Audiences) -> Installs:
@@ -27,7 +42,7 @@ async def known(store: Store, filter_: Filter, counted: Audiences) -> Installs:
     return installs(row)
 
 
-async def by_environment(store: Store, filter_: Filter) -> dict[int, Installs]:
+async def by_environment(store: Store, filter_: Filter) -> dict[str, Installs]:
     """Active installs of the period by environment. An install counts in each environment in which it was active."""
     first, last = filter_.period.first_day, filter_.period.last_day
     rows = await store.rows(
@@ -37,32 +52,33 @@ async def by_environment(store: Store, filter_: Filter) -> dict[int, Installs]:
     )
     allowed = filter_.allowed
     return {
-        row["audience"]: Installs(int(row["installs"]), int(row["installs"]) if row["audience"] in PEOPLE else 0)
+        Environment(row["audience"]).word: Installs(int(row["installs"]), int(row["installs"]) if row["audience"] in PEOPLE else 0)
         for row in rows
         if row["installs"] and (allowed is None or row["audience"] in allowed)
     }
 
 
-async def rolling(store: Store, filter_: Filter, counted: Audiences, days: int, window: int) -> list[Installs]:
-    """For each of the first `days` days of the period: installs active in the `window` days that end with it.
+async def gaps(store: Store, filter_: Filter, counted: Audiences, longest: int) -> tuple[Gaps, Gaps]:
+    """The active days of all installs and of people's, in the period and the days that its first day looks back on; no gap is above `longest`."""
+    columns = f"day, CASE WHEN day - earlier < {longest} THEN day - earlier ELSE {longest} END AS gap"
+    where = f"day BETWEEN {filter_.period.first_day - longest + 1} AND {filter_.period.last_day}"
+    rows = await read(store, _of(filter_, "rollup_active", columns, counted, where))
+    everyone, people = ([(row["day"], row["gap"], int(row[column])) for row in rows] for column in ("everyone", "people"))
+    return everyone, people
 
-    An active day of an install counts in the windows that end less than `window` days after it, except where the previous active day counts already.
+
+def in_windows(gaps: Gaps, first: int, days: int, window: int) -> list[int]:
+    """Installs active in the `window` days that end with a day, for some days from the first one on.
+
+    An active day counts in the windows that end less than `window` days after it, except where the previous active day counts already.
     """
-    first = filter_.period.first_day
-    start = max(0, first - window + 1)
-    came = f"(CASE WHEN earlier + {window} > day THEN earlier + {window} ELSE day END)"
-    where = f"day >= {start} AND day <= {filter_.period.last_day}"
-    changes = [[0, 0] for _ in range(first + days - start)]
-    for at, sign in ((came, 1), (f"(day + {window})", -1)):
-        for row in await read(store, _of(filter_, "rollup_active", at, counted, where)):
-            if (place := row["step"] - start) < len(changes):
-                changes[place][0] += sign * int(row["everyone"])
-                changes[place][1] += sign * int(row["people"])
-    counts, everyone, people = [], 0, 0
-    for change in changes:
-        everyone, people = everyone + change[0], people + change[1]
-        counts.append(Installs(everyone, people))
-    return counts[first - start :]
+    start = first - window
+    changes = [0] * (days + 2 * window + 1)
+    for day, gap, number in gaps:
+        if (place := day - start) > 0:
+            changes[place + window - gap if gap < window else place] += number
+            changes[place + window] -= number
+    return list(itertools.accumulate(changes))[window : window + days]
 
 
 async def versions(store: Store, filter_: Filter, audience: int) -> dict[tuple[str, int], int]:
@@ -77,12 +93,12 @@ async def versions(store: Store, filter_: Filter, audience: int) -> dict[tuple[s
 
 
 def _of(filter_: Filter, table: str, by: str, counted: Audiences, where: str) -> Sql:
-    """Sums of a table of installs, as `measures.installs` reads them, grouped by an expression named `step` or by columns."""
+    """Sums of a table of installs, as `measures.installs` reads them, perhaps grouped by two columns."""
     everyone, people = (
         "0" if audience is None else f"COALESCE(SUM(CASE WHEN audience = {audience} THEN installs ELSE 0 END), 0)" for audience in counted
     )
     audiences = ", ".join(str(audience) for audience in set(counted) - {None})
-    named, group = (f"{by}, ", f" GROUP BY {by}") if "," in by else (f"{by} AS step, ", " GROUP BY 1") if by else ("", "")
+    named, group = (f"{by}, ", " GROUP BY 1, 2") if by else ("", "")
     return sql(
         f"SELECT {named}{everyone} AS everyone, {people} AS people FROM {table} WHERE project_id = {filter_.project} AND {where}"
         f" AND audience IN ({audiences}){group}"

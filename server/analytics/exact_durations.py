@@ -6,61 +6,45 @@ from typing import NamedTuple
 
 from server.analytics.filters import Filter
 from server.analytics.sources import raw_events
+from server.event import DAY
 from server.problems import TooBroad
 from server.questions.answer_cache import LARGE
-from server.questions.sql import Sql, listed, read, sql
+from server.questions.facts import WEIGHT
+from server.questions.sql import listed, read, sql
 from server.storage.engine import Store
 
 FEW = 1_000
 
 
 class Timed(NamedTuple):
-    """A duration in microseconds, the day of its event, and its group."""
+    """A duration in microseconds, and the day of its event."""
 
     day: int
-    value: int | None
     duration_us: int
 
 
 async def durations(store: Store, filter_: Filter, timed: int) -> list[Timed] | None:
-    """All durations that match a filter, ascending, if they are few; None if the histogram must be used.
+    """All durations that match a filter, ascending, if they are few; None if the histogram must be used. `timed` is their number."""
+    return (await durations_of(store, filter_, {0: timed})).get(0)
 
-    The histogram must be used if retention has deleted some events, and in a large store, where a search for a few events takes long. The duration of
-    a sampled event is repeated by its weight.
+
+async def durations_of(store: Store, filter_: Filter, timed: dict[int, int], by: str = "") -> dict[int, list[Timed]]:
+    """Durations of the groups (by `name_id` or `target_id`) that have few, ascending. `timed` is the number of durations of each group.
+
+    Groups are missing if retention has deleted some of their events, and all of them in a large store, where a search for a few events takes long. The
+    duration of a sampled event is repeated by its weight.
     """
-    if not 0 < timed <= FEW or store.size() > LARGE:
-        return None
-    query = sql(
-        "SELECT day, NULL AS value, own_duration_us AS duration_us, timed FROM (",
-        raw_events(store, filter_),
-        f") AS raw WHERE timed > 0 LIMIT {timed + 1}",
-    )
-    found = await _read(store, sql("SELECT * FROM (", query, ") AS few ORDER BY duration_us"))
-    return found if found is not None and len(found) == timed else None
-
-
-async def durations_of(store: Store, filter_: Filter, by: str, timed: dict[int, int]) -> dict[int, list[int]]:
-    """Durations of the groups (by `name_id` or `target_id`) that have few, ascending. `timed` is the number of durations of each group."""
-    few = {number: count for number, count in timed.items() if 0 < count <= FEW}
+    few = {value: count for value, count in timed.items() if 0 < count <= FEW}
     if not few or store.size() > LARGE:
         return {}
-    within = sql(f" AND {by} IN (", listed(few), ")")
-    query = sql(
-        f"SELECT day, {by} AS value, own_duration_us AS duration_us, timed FROM (",
-        raw_events(store, filter_),
-        ") AS raw WHERE timed > 0",
-        within,
-    )
-    found = await _read(store, sql(query, " ORDER BY duration_us"))
-    grouped: dict[int, list[int]] = {}
-    for each in found or ():
-        grouped.setdefault(int(each.value or 0), []).append(each.duration_us)
-    return {number: values for number, values in grouped.items() if len(values) == few.get(number)}
-
-
-async def _read(store: Store, query: Sql) -> list[Timed] | None:
+    columns = f"event.occurred_at / {DAY} AS day, {f'event.{by}' if by else '0'} AS value, event.duration_us, {WEIGHT} AS weight"
+    within = sql(f" AND event.{by} IN (", listed(few), ")") if by else ""
+    most = f" LIMIT {sum(few.values()) + 1}"
+    events = sql(f"SELECT {columns} FROM ", raw_events(store, filter_), " AND event.duration_us IS NOT NULL", within, most)
+    found: dict[int, list[Timed]] = {}
     try:
-        rows = await read(store, query)
+        for row in await read(store, sql("SELECT * FROM (", events, ") AS few ORDER BY duration_us")):
+            found.setdefault(row["value"], []).extend([Timed(row["day"], row["duration_us"])] * row["weight"])
     except TooBroad:
-        return None
-    return [Timed(row["day"], row["value"], int(row["duration_us"])) for row in rows for _ in range(row["timed"])]
+        return {}
+    return {value: durations for value, durations in found.items() if len(durations) == few[value]}

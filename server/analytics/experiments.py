@@ -6,11 +6,14 @@ import math
 
 import msgspec
 
-from server.analytics.breakdown import property_value, property_word
 from server.analytics.filters import Filter, equals
 from server.analytics.sources import for_both, raw_events
+from server.event import FieldError, Outcome
+from server.problems import BadQuery
+from server.questions.facts import COUNTED
 from server.questions.sql import Sql, read, sql
 from server.storage.engine import Store
+from server.storage.rollups import text_of
 
 Z = 1.959963984540054  # the normal distribution's quantile that leaves 2.5 % on either side
 MOST_VARIANTS = 20
@@ -107,8 +110,9 @@ async def _counts(store: Store, filter_: Filter, name: str, goal: str | None) ->
     found: dict[str, tuple[int, int]] = {}
     mixed = 0
     for row in rows:
-        word = property_word(row["variant"])
-        if word is not None:
+        value = msgspec.json.decode(row["variant"])
+        if isinstance(value, str | int | float):
+            word = text_of(value)
             installs, successes = found.get(word, (0, 0))
             found[word] = (installs + int(row["installs"]), successes + int(row["successes"]))
             mixed += int(row["mixed"])
@@ -117,48 +121,43 @@ async def _counts(store: Store, filter_: Filter, name: str, goal: str | None) ->
 
 def _exposures(store: Store, filter_: Filter, name: str) -> Sql:
     """install_id, variant (JSON text), the first time that the install had it, and 1 if an event with it was a success, else 0."""
+    try:
+        expression, argument = store.sql.property_json("event.properties", name)
+    except ValueError:
+        raise BadQuery(FieldError("property", "must be a name of 1 to 100 characters without quotes")) from None
+    succeeded = f"CASE WHEN event.outcome = {int(Outcome.SUCCESS)} THEN 1 ELSE 0 END AS succeeded"
     return sql(
-        "SELECT install_id, value AS variant, MIN(occurred_at) AS since, CASE WHEN MAX(successes) > 0 THEN 1 ELSE 0 END AS succeeded FROM (",
-        raw_events(store, filter_, property_value(store, name)),
-        ") AS raw WHERE value IS NOT NULL AND value <> 'null' AND install_id IS NOT NULL GROUP BY install_id, value",
+        "SELECT install_id, variant, MIN(occurred_at) AS since, MAX(succeeded) AS succeeded FROM (SELECT event.install_id, ",
+        Sql(expression, (argument,)),
+        f" AS variant, event.occurred_at, {succeeded} FROM ",
+        raw_events(store, filter_),
+        f"{COUNTED}) AS raw WHERE variant IS NOT NULL AND variant <> 'null' GROUP BY install_id, variant",
     )
 
 
 def _goals(store: Store, filter_: Filter, goal: str) -> Sql:
-    """install_id and the last time of its goal event. The filter's conditions on the environment of installs apply here, too."""
+    """Rows like those of exposures, without a variant: the last goal event of each install. The filter's conditions on the environment of installs
+    apply here, too.
+    """
     wanted = filter_.but("name", "target", "target_type", "outcome").only(*equals(names=(goal,)))
-    return sql(
-        "SELECT install_id, MAX(occurred_at) AS at FROM (",
-        raw_events(store, wanted),
-        ") AS raw WHERE install_id IS NOT NULL GROUP BY install_id",
-    )
+    last = "SELECT event.install_id, NULL, MAX(event.occurred_at), 0 FROM "
+    return sql(last, raw_events(store, wanted), f"{COUNTED} GROUP BY event.install_id")
 
 
 def _first_variants(exposures: Sql, goals: Sql | None) -> Sql:
-    """Installs and successes by each install's first variant."""
-    ranked = sql(
-        "SELECT install_id, variant, since, succeeded, ROW_NUMBER() OVER (PARTITION BY install_id ORDER BY since, variant) AS place,",
-        " COUNT(*) OVER (PARTITION BY install_id) AS variants FROM (",
-        exposures,
-        ") AS exposed",
+    """Installs and successes by each install's first variant, and the `mixed` installs among them, which saw several."""
+    windows = (
+        "ROW_NUMBER() OVER (PARTITION BY install_id ORDER BY variant IS NULL, since, variant) AS place, COUNT(variant) OVER each AS variants,"
+        " MAX(CASE WHEN variant IS NULL THEN since END) OVER each AS reached"
     )
-    trials = sql("SELECT install_id, variant, since, succeeded, variants, NULL AS at FROM (", ranked, ") AS ranked WHERE place = 1")
-    success = "succeeded"
-    if goals is not None:
-        # A UNION, grouped, instead of a join: SQLite would scan all goals for each install.
-        success = "CASE WHEN at >= since THEN 1 ELSE 0 END"
-        trials = sql(
-            "SELECT install_id, MAX(variant) AS variant, MAX(since) AS since, MAX(variants) AS variants, MAX(at) AS at FROM (",
-            trials,
-            " UNION ALL SELECT install_id, NULL, NULL, NULL, NULL, at FROM (",
-            goals,
-            ") AS goals) AS each_one GROUP BY install_id",
-        )
+    success = "succeeded" if goals is None else "CASE WHEN reached >= since THEN 1 ELSE 0 END"
     return sql(
-        "SELECT variant, COUNT(*) AS installs, SUM(CASE WHEN variants > 1 THEN 1 ELSE 0 END) AS mixed,",
-        f" SUM({success}) AS successes FROM (",
-        trials,
-        ") AS trials WHERE variant IS NOT NULL GROUP BY variant",
+        f"SELECT variant, COUNT(*) AS installs, SUM(CASE WHEN variants > 1 THEN 1 ELSE 0 END) AS mixed, SUM({success}) AS successes",
+        f" FROM (SELECT variant, since, succeeded, {windows} FROM (",
+        # A UNION instead of a join: SQLite would scan all goals for each install.
+        exposures,
+        "" if goals is None else sql(" UNION ALL ", goals),
+        ") AS seen WINDOW each AS (PARTITION BY install_id)) AS ranked WHERE place = 1 AND variant IS NOT NULL GROUP BY variant",
     )
 
 

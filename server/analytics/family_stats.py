@@ -5,15 +5,18 @@ A family's events are recognized by the dialect of their name and install, so th
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from server.analytics.filters import Filter, equals
 from server.analytics.measures import rate
-from server.analytics.sources import TIMED_SUMS, sums
+from server.analytics.sources import timed_sums
 from server.event import DAY
 from server.questions.periods import Period, Step, starts
 from server.questions.sql import Sql, bound, read, sql
 from server.storage.engine import Store
+from server.storage.rollups import TIMED
 
 FLAKEDROP, TRACKSKILLS = "flakedrop", "trackskills"
 TOOL_CALL, TOOL = "tool_call", "tool"
@@ -92,22 +95,17 @@ async def _users_by(store: Store, project: int, column: str) -> dict[str | None,
 
 async def tool_calls(store: Store, project: int, period: Period) -> ToolCalls:
     """All calls of tools in a period."""
-    facts = sums(store, _calls(project, period), timed=True)
-    (row,) = await read(store, sql(f"SELECT NULL AS tool, {TIMED_SUMS} FROM (", facts, ") AS facts"))
+    (row,) = await read(store, timed_sums(store, _calls(project, period)))
     return _tool_calls(row)
 
 
 async def tools(store: Store, project: int, period: Period) -> list[ToolCalls]:
     """The calls of each tool in a period, most first."""
+    calls = timed_sums(store, _calls(project, period), "target_id")
     rows = await read(
-        store,
-        sql(
-            f"SELECT target.external_id AS tool, {TIMED_SUMS} FROM (",
-            sums(store, _calls(project, period), by="target_id", timed=True),
-            ") AS facts JOIN target ON target.id = facts.value GROUP BY target.external_id",
-        ),
+        store, sql("SELECT facts.*, target.external_id AS tool FROM (", calls, ") AS facts JOIN target ON target.id = facts.value")
     )
-    return sorted((_tool_calls(row) for row in rows), key=lambda calls: (-calls.calls, calls.tool or ""))
+    return sorted((_tool_calls(row, row["tool"]) for row in rows), key=lambda calls: (-calls.calls, calls.tool or ""))
 
 
 async def tool_users(store: Store, project: int, period: Period) -> ToolUsers:
@@ -145,9 +143,6 @@ def _calls(project: int, period: Period) -> Filter:
     return Filter(project=project, period=period, where=equals(names=(TOOL_CALL,), target_type=TOOL))
 
 
-def _tool_calls(row: dict[str, int | str | None]) -> ToolCalls:
-    calls, successes, failures, timed, duration_us = (
-        int(row[name] or 0) for name in ("events", "successes", "failures", "timed", "duration_us")
-    )
-    tool = row["tool"]
-    return ToolCalls(None if tool is None else str(tool), calls, duration_us / timed / 1000 if timed else None, successes, failures)
+def _tool_calls(row: dict[str, Any], tool: str | None = None) -> ToolCalls:
+    calls, successes, failures, timed, duration_us = (int(row[name] or 0) for name in TIMED)
+    return ToolCalls(tool, calls, duration_us / timed / 1000 if timed else None, successes, failures)

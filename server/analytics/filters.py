@@ -43,10 +43,6 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
         """The conditions on some fields."""
         return tuple(condition for condition in self.where if condition.field in fields)
 
-    def only_of(self, *fields: str) -> Filter:
-        """The filter without the conditions on all other fields."""
-        return msgspec.structs.replace(self, where=self.of(*fields))
-
     def but(self, *fields: str) -> Filter:
         """The filter without the conditions on some fields."""
         return msgspec.structs.replace(self, where=tuple(each for each in self.where if each.field not in fields))

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Any
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -20,25 +20,27 @@ from server.analytics import breakdown as breakdowns
 from server.analytics import installs as adoption
 from server.analytics import overview as overviews
 from server.analytics import sequences, timings
+from server.analytics.active import complete_since
 from server.analytics.breakdown import Breakdown, By, Row
 from server.analytics.filters import Filter, to_question
 from server.analytics.installs import ActiveUsers, Adoption, NewAndReturning, VersionAdoption
-from server.analytics.measures import Installs, by_step, installs, share
+from server.analytics.measures import Installs, by_step, total
 from server.analytics.overview import Figures, Overview, Series
-from server.analytics.population import complete_since
-from server.analytics.sources import distinct, raw_events
 from server.analytics.timings import Medians
 from server.clock import epoch_ms
-from server.event import CONTEXT_FIELDS, DAY, Environment, FieldError
+from server.event import CONTEXT_FIELDS, DAY, FieldError
 from server.history import History
 from server.problems import BadQuery, TooBroad
 from server.questions.answer_cache import reused
 from server.questions.cohorts import Cohort, InstallCount
 from server.questions.figures import figures
 from server.questions.periods import Step
-from server.questions.question import Audience, Measure, Op
-from server.questions.sql import Sql, listed, read, sql
+from server.questions.question import Audience, Condition, Measure, Op
+from server.questions.question import By as Split
+from server.questions.reader import Reader
 from server.storage.engine import Store
+
+T = TypeVar("T")
 
 WINDOWS = (1, 7, 30, 90, 365)  # days
 MOST_CONDITIONS = 3
@@ -63,6 +65,19 @@ def _wider(filter_: Filter) -> Iterator[Filter]:
     for size in range(len(filter_.where)):
         for subset in itertools.combinations(filter_.where, size):
             yield msgspec.structs.replace(filter_, where=subset)
+
+
+class _Steps(NamedTuple):
+    """The filter to answer; for each step whether it may be shown, and whether it must be restricted to people."""
+
+    selected: Filter
+    shown: list[bool]
+    people_only: list[bool]
+
+    def merged(self, own: list[T], of_people: list[T], empty: T) -> list[T]:
+        """A list over time, with `empty` in the steps that may not be shown."""
+        picked = zip(own, of_people, self.people_only, self.shown, strict=True)
+        return [(theirs if only else each) if may else empty for each, theirs, only, may in picked]
 
 
 class Folding:
@@ -95,22 +110,22 @@ class Folding:
     async def _shown(self, filter_: Filter) -> Filter | None:
         """The filter to answer instead of this one; None if nothing of it may be shown."""
         check(filter_)
-        count = await _active(self._store, filter_)
-        wider = [await _active(self._store, other) for other in _wider(filter_)]
-        if not self._is_apart(count, wider):
+        (count,), *wider = [await _active(self._store, each) for each in (filter_, *_wider(filter_))]
+        if not self._is_apart(count, [other for (other,) in wider]):
             return None
         mixed = filter_.audience is Audience.EVERYTHING and not filter_.of("environment")
         if mixed and self._few(count.all - count.people) and count.people:
             return filter_.people()
         return None if filter_.audience is Audience.PEOPLE and self._few(count.people) else filter_
 
-    async def _steps(self, filter_: Filter, step: Step) -> tuple[list[bool], list[bool]]:
-        """For each step: whether it may be shown, and whether it must be restricted to people."""
-        counts = await _active_by_step(self._store, filter_, step)
-        wider = [await _active_by_step(self._store, other, step) for other in _wider(filter_)]
-        shown = [self._is_apart(count, [other[place] for other in wider]) for place, count in enumerate(counts)]
-        mixed = filter_.audience is Audience.EVERYTHING and not filter_.of("environment")
-        return shown, [mixed and count.people > 0 and self._few(count.all - count.people) for count in counts]
+    async def _steps(self, filter_: Filter, step: Step) -> _Steps:
+        selection = await self._shown(filter_)
+        selected = selection or filter_
+        counts, *wider = [await _active(self._store, each, step) for each in (selected, *_wider(selected))]
+        apart = [self._is_apart(count, [other[place] for other in wider]) for place, count in enumerate(counts)]
+        mixed = selected.audience is Audience.EVERYTHING and not selected.of("environment")
+        people_only = [mixed and count.people > 0 and self._few(count.all - count.people) for count in counts]
+        return _Steps(selected, [selection is not None and each for each in apart], people_only)
 
     async def overview(self, filter_: Filter) -> Overview:
         """Like `overview.overview`. Figures that may not be shown are empty.
@@ -121,47 +136,34 @@ class Folding:
         before = filter_.period.before
         figures, since = await self._figures(filter_), await complete_since(self._store, filter_)
         if before is None or (before.end - before.start <= DAY and filter_.period.end > epoch_ms()):
-            return overviews.compared(figures, await overviews.nothing(), None, since)
+            return overviews.compared(figures, overviews.NOTHING, None, since)
         return overviews.compared(figures, await self._figures(filter_.during(before)), before.end, since)
 
     async def _figures(self, filter_: Filter) -> Figures:
         shown = await self._shown(filter_)
         if shown is None:
-            return await overviews.nothing()
+            return overviews.NOTHING
         figures = await overviews.figures_of(self._store, shown)
         figures.active, figures.new, figures.known = self._pair(figures.active), self._pair(figures.new), self._pair(figures.known)
         return figures
 
     async def series(self, filter_: Filter, step: Step) -> Series:
         """Like `overview.series`. Steps that may not be shown are empty."""
-        selection = await self._shown(filter_)
-        found = await overviews.series(self._store, selection or filter_, step)
-        shown, people_only = await self._steps(selection or filter_, step)
-        people = await overviews.series(self._store, filter_.people(), step) if any(people_only) else found
-        shown = [selection is not None and each for each in shown]
-
-        def merged(name: str) -> list[int] | None:
-            own, theirs = getattr(found, name), getattr(people, name)
-            if own is None:
-                return None
-            picked = [other if only else each for each, other, only in zip(own, theirs, people_only, strict=True)]
-            return [each if may else 0 for each, may in zip(picked, shown, strict=True)]
-
-        names = ("events", "successes", "failures", "active_all", "active_people")
-        parts: dict[str, Any] = {name: merged(name) for name in names}
-        if parts["active_all"] is not None:
+        steps = await self._steps(filter_, step)
+        found = await overviews.series(self._store, steps.selected, step)
+        people = await overviews.series(self._store, filter_.people(), step) if any(steps.people_only) else found
+        names = ("events", "successes", "failures", *(("active_all", "active_people") if found.active_all is not None else ()))
+        parts = {name: steps.merged(getattr(found, name), getattr(people, name), 0) for name in names}
+        if found.active_all is not None:
             parts["active_all"], parts["active_people"] = self._pairs(parts["active_all"], parts["active_people"])
-        return Series(starts=found.starts, since=found.since, **parts)
+        return msgspec.structs.replace(found, **parts)
 
     async def medians(self, filter_: Filter, step: Step) -> Medians:
         """Like `timings.medians`. Steps that may not be shown are empty."""
-        selection = await self._shown(filter_)
-        found = await timings.medians(self._store, selection or filter_, step)
-        shown, people_only = await self._steps(selection or filter_, step)
-        people = await timings.medians(self._store, filter_.people(), step) if any(people_only) else found
-        picked = [other if only else own for own, other, only in zip(found.medians, people.medians, people_only, strict=True)]
-        medians = [each if selection and may else None for each, may in zip(picked, shown, strict=True)]
-        return Medians(found.starts, medians, exact=found.exact and people.exact)
+        steps = await self._steps(filter_, step)
+        found = await timings.medians(self._store, steps.selected, step)
+        people = await timings.medians(self._store, filter_.people(), step) if any(steps.people_only) else found
+        return Medians(found.starts, steps.merged(found.medians, people.medians, None), exact=found.exact and people.exact)
 
     async def breakdown(self, filter_: Filter, by: By, limit: int, offset: int = 0) -> Breakdown:
         """Like `breakdown.breakdown`. Values that may not be shown are among the others, which have at least `least` installs, too."""
@@ -188,8 +190,7 @@ class Folding:
             msgspec.structs.replace(row, installs=row.installs and self._pair(row.installs)) for row in whole.rows if row.value in named
         ]
         rest, page = [*hidden, *rows[:offset], *rows[offset + limit :]], rows[offset : offset + limit]
-        others_ = [row.installs for row in rest if row.installs]
-        together = Installs(sum(each.all for each in others_), sum(each.people for each in others_)) if others_ else None
+        together = total(row.installs for row in rest)
         return Breakdown(page, len(rest), sum(row.events for row in rest), together and self._pair(together), whole.since)
 
     def _few_installs(self, row: Row) -> bool:
@@ -203,8 +204,8 @@ class Folding:
     async def active_users(self, filter_: Filter) -> ActiveUsers:
         """Like `installs.active_users`, without small counts."""
         selection = await self._shown(filter_)
-        found = await adoption.active_users(self._store, selection or filter_)
-        shown, _ = await self._steps(selection or filter_, Step.DAY)
+        selected, shown, _ = await self._steps(filter_, Step.DAY)
+        found = await adoption.active_users(self._store, selected)
         parts: dict[str, list[int]] = {}
         for name in ("daily", "weekly", "monthly"):
             both = self._pairs(getattr(found, f"{name}_all"), getattr(found, f"{name}_people"))
@@ -212,22 +213,17 @@ class Folding:
                 parts[f"{name}_{end}"] = [
                     value if selection and (may or name != "daily") else 0 for value, may in zip(values, shown, strict=True)
                 ]
-        stickiness = {
-            f"stickiness_{end}": [share(*pair) for pair in zip(parts[f"daily_{end}"], parts[f"monthly_{end}"], strict=True)]
-            for end in ("all", "people")
-        }
-        return ActiveUsers(starts=found.starts, **parts, **stickiness)  # type: ignore[arg-type]
+        return adoption.with_stickiness(found.starts, parts)
 
     async def new_and_returning(self, filter_: Filter, step: Step) -> NewAndReturning:
         """Like `installs.new_and_returning`. If the new or the returning installs of a step are few, they count among the others."""
-        selection = await self._shown(filter_)
-        found = await adoption.new_and_returning(self._store, selection or filter_, step)
-        shown, _ = await self._steps(selection or filter_, step)
+        selected, shown, _ = await self._steps(filter_, step)
+        found = await adoption.new_and_returning(self._store, selected, step)
         new = [Installs(*pair) for pair in zip(found.new_all, found.new_people, strict=True)]
         back = [Installs(*pair) for pair in zip(found.returning_all, found.returning_people, strict=True)]
         parts: list[tuple[int, int, int, int]] = []
         for fresh, known, may in zip(new, back, shown, strict=True):
-            together = self._pair(Installs(fresh.all + known.all, fresh.people + known.people)) if selection and may else Installs()
+            together = self._pair(Installs(fresh.all + known.all, fresh.people + known.people)) if may else Installs()
             new_all, back_all = self._parted(min(fresh.all, together.all), together.all)
             new_people, back_people = self._parted(min(fresh.people, together.people), together.people)
             parts.append((new_all, new_people, back_all, back_people))
@@ -279,43 +275,29 @@ class Folding:
 
 
 @reused
-async def _active(store: Store, filter_: Filter) -> Installs:
-    return (await overviews.active_and_new(store, filter_))[0]
-
-
-@reused
-async def _active_by_step(store: Store, filter_: Filter, step: Step) -> list[Installs]:
+async def _active(store: Store, filter_: Filter, step: Step | None = None) -> list[Installs]:
+    """Active installs in each step, or in the whole period."""
     return by_step((await figures(store, to_question(filter_, Measure.INSTALLS, over=step)))[Measure.INSTALLS])
 
 
-def _valued(store: Store, filter_: Filter, by: By) -> Sql:
-    """SQL for raw events: value, install_id, environment. `by` is the name or a field of the context."""
-    if by is By.NAME:
-        names = " AS raw JOIN event_name ON event_name.id = raw.name_id"
-        return sql("SELECT event_name.text AS value, install_id, environment FROM (", raw_events(store, filter_), f"){names}")
-    return sql(f"SELECT {by.value} AS value, install_id, environment FROM (", raw_events(store, filter_), ") AS raw")
+def _events(store: Store, filter_: Filter, *by: Split) -> Reader:
+    """A reader of installs by their stored events: retention may have deleted others, which rollups still count."""
+    return Reader(store, to_question(filter_, Measure.INSTALLS, by=by), filter_.known_versions, None, events_only=True)
 
 
 @reused
 async def _installs_by(store: Store, filter_: Filter, by: By) -> dict[str | None, Installs]:
     """Installs with an event of each value."""
-    rows = await read(store, sql(f"SELECT value, {distinct()} FROM (", _valued(store, filter_, by), ") AS facts GROUP BY value"))
-    return {_word(by, row["value"]): installs(row) for row in rows}
+    groups = await _events(store, filter_, Split(by.value)).every_group()
+    return {value: Installs(counts["installs_all"], counts["installs_people"]) for (value, _), counts in groups.items()}
 
 
 @reused
 async def _installs_without(store: Store, filter_: Filter, by: By, values: tuple[str | None, ...]) -> Installs:
     """Installs with an event of any other value than these."""
-    known = [_number(by, value) for value in values if value is not None]
-    others: list[str | Sql] = ["(value IS NULL"] if None not in values else ["(1 = 0"]
-    others += [" OR value NOT IN (", listed(known), "))"] if known else [" OR value IS NOT NULL)"]
-    (row,) = await read(store, sql(f"SELECT {distinct()} FROM (", _valued(store, filter_, by), ") AS facts WHERE ", *others))
-    return installs(row)
-
-
-def _word(by: By, value: Any) -> str | None:
-    return Environment(value).word if by is By.ENVIRONMENT else value
-
-
-def _number(by: By, value: str) -> Any:
-    return next(int(each) for each in Environment if each.word == value) if by is By.ENVIRONMENT else value
+    known = tuple(value for value in values if value is not None)
+    others = [Condition(by.value, Op.IS_NOT, known)] if known else []
+    others += [Condition(by.value, Op.EXISTS)] if None in values else []
+    found = await _events(store, filter_).figures(filter_.period, tuple(others), None)
+    counts = found.cells.get((0, 0), {})
+    return Installs(int(counts.get("installs_all") or 0), int(counts.get("installs_people") or 0))

@@ -12,7 +12,6 @@ import math
 import sys
 import time
 from array import array
-from collections.abc import AsyncIterator, Iterable
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -28,7 +27,7 @@ from server.questions.sql import read, sql
 from server.storage.engine import Store
 from server.storage.rollups import bucket_middle
 
-MOST_DAYS = 100  # of a period; longer periods are added up in the store
+DAYS_READ = 100  # days whose histograms are in memory at once, besides those that are cached
 _MOST_KEPT = 2_000  # histograms of about 5 KiB
 _KEPT_FOR = 600.0  # seconds, after which it is read again, because a repair may have changed the rollup
 
@@ -38,18 +37,11 @@ _numbers = msgspec.json.Decoder(list[int])
 class Histogram:
     """Events in each bucket (see `rollups.duration_bucket`), without gaps."""
 
-    __slots__ = ("_counts",)
-
-    def __init__(self, counts: array[int]) -> None:
-        self._counts = counts
-
-    @classmethod
-    def together(cls, numbers: Iterable[int]) -> Histogram:
-        """The sum of histograms that are encoded as numbers, see `number`."""
-        total = sum(numbers)
+    def __init__(self, number: int) -> None:
+        """Decode a histogram, or the sum of several: see `number`."""
         counts = array("Q")
-        counts.frombytes(total.to_bytes((total.bit_length() + 63) // 64 * 8, "little"))
-        return cls(_little(counts))
+        counts.frombytes(number.to_bytes((number.bit_length() + 63) // 64 * 8, "little"))
+        self._counts = _little(counts)
 
     @staticmethod
     def number(buckets: list[int], events: list[int]) -> int:
@@ -90,57 +82,40 @@ _KEPT: WeakKeyDictionary[Store, BoundedDict[_Key, _Kept]] = WeakKeyDictionary()
 
 async def histogram(store: Store, filter_: Filter) -> list[tuple[int, int]]:
     """The buckets of the matching events, ascending, each with its number of events."""
-    if by_day(filter_):
-        return Histogram.together(entry.number for _, entry in await _days(store, filter_)).buckets()
-    rows = await read(
-        store, sql("SELECT bucket, SUM(events) AS events FROM (", durations(store, filter_), ") AS facts GROUP BY 1 ORDER BY 1")
-    )
+    if filter_.period.whole_days and not conditions(filter_) and not filter_.of("name"):
+        (together,) = await histograms(store, filter_, [filter_.period.start])
+        return together.buckets()
+    rows = await read(store, sql(durations(store, filter_), " ORDER BY 1"))
     return [(int(row["bucket"]), int(row["events"])) for row in rows]
 
 
-def by_day(filter_: Filter) -> bool:
-    """Return True if `histograms` can answer."""
-    period = filter_.period
-    return period.whole_days and period.last_day - period.first_day < MOST_DAYS and not conditions(filter_) and not filter_.of("name")
-
-
 async def histograms(store: Store, filter_: Filter, starts: list[int]) -> list[Histogram]:
-    """A histogram for each step. Steps begin at `starts` (epoch milliseconds, ascending). Requires `by_day`."""
-    steps: list[list[int]] = [[] for _ in starts]
-    for day, entry in await _days(store, filter_):
-        steps[bisect.bisect_right(starts, day * DAY) - 1].append(entry.number)
-    return [Histogram.together(step) for step in steps]
+    """A histogram for each step of whole days. Steps begin at `starts` (epoch milliseconds, ascending). The filter has conditions on environments only."""
+    steps, period = [0] * len(starts), filter_.period
+    for first in range(period.first_day, period.last_day + 1, DAYS_READ):
+        part = Period(first * DAY, min((first + DAYS_READ) * DAY, period.end))
+        for day, entry in await _days(store, filter_.during(part)):
+            steps[bisect.bisect_right(starts, day * DAY) - 1] += entry.number
+    return [Histogram(number) for number in steps]
 
 
 @shared
 async def _days(store: Store, filter_: Filter) -> list[tuple[int, _Kept]]:
     """Return the entry of each day and environment."""
     known, now = _KEPT.setdefault(store, BoundedDict(_MOST_KEPT)), time.monotonic()
-    query = sql(
-        "SELECT day, environment, SUM(timed) AS timed FROM rollup_day AS event WHERE ",
-        within_days(store, filter_),
-        " GROUP BY day, environment",
-    )
+    by_day = " GROUP BY day, environment"
+    query = sql("SELECT day, environment, SUM(timed) AS timed FROM rollup_day AS event WHERE ", within_days(store, filter_), by_day)
     timed = {(filter_.project, row["day"], row["environment"]): int(row["timed"]) for row in await read(store, query) if row["timed"]}
     found = {key: entry for key in timed if (entry := known.get(key)) is not None and entry.timed == timed[key] and now < entry.until}
     missing = [day for _, day, _ in timed.keys() - found.keys()]
     if missing:
-        async for key, entry in _read(store, filter_.during(Period(min(missing) * DAY, (max(missing) + 1) * DAY))):
-            found[key] = entry
-            known.keep(key, entry)
+        span = filter_.during(Period(min(missing) * DAY, (max(missing) + 1) * DAY))
+        # A row for each histogram, not for each bucket, because there are thousands of buckets.
+        pairs = f"SELECT day, environment, {store.sql.in_a_row('bucket', 'events')} AS pairs FROM rollup_day_duration AS event WHERE "
+        for row in await read(store, sql(pairs, within_days(store, span), by_day)):
+            numbers = _numbers.decode(f"[{row['pairs']}]")
+            buckets, events = numbers[::2], numbers[1::2]
+            key = filter_.project, row["day"], row["environment"]
+            found[key] = _Kept(sum(events), Histogram.number(buckets, events), now + _KEPT_FOR)
+            known.keep(key, found[key])
     return [(day, entry) for (_, day, _), entry in found.items()]
-
-
-async def _read(store: Store, filter_: Filter) -> AsyncIterator[tuple[_Key, _Kept]]:
-    # A row for each histogram, not for each bucket, because there are thousands of buckets.
-    pairs = store.sql.in_a_row("bucket", "events")
-    query = sql(
-        f"SELECT day, environment, {pairs} AS pairs FROM rollup_day_duration AS event WHERE ",
-        within_days(store, filter_),
-        " GROUP BY day, environment",
-    )
-    until = time.monotonic() + _KEPT_FOR
-    for row in await read(store, query):
-        found = _numbers.decode(f"[{row['pairs']}]")
-        buckets, events = found[::2], found[1::2]
-        yield (filter_.project, row["day"], row["environment"]), _Kept(sum(events), Histogram.number(buckets, events), until)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NamedTuple
 
 import msgspec
 
@@ -12,7 +11,7 @@ from server.analytics.active import countable
 from server.analytics.filters import Filter, to_question
 from server.analytics.measures import Installs, by_step, share
 from server.analytics.release_choice import choose
-from server.analytics.sources import activity, for_both, has_activity
+from server.analytics.sources import activity_of, for_both
 from server.event import DAY, ENVIRONMENTS, PEOPLE, FieldError
 from server.history import History
 from server.problems import BadQuery
@@ -22,8 +21,7 @@ from server.questions.figures import figures
 from server.questions.periods import LONGEST, Period, Step, starts
 from server.questions.question import By, Measure
 from server.questions.reader import Reader
-from server.questions.rollup_facts import ActivityFacts
-from server.questions.sql import Sql, read, sql, step_of
+from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
 
@@ -82,72 +80,47 @@ class VersionAdoption(msgspec.Struct, frozen=True):
 
 async def active_users(store: Store, filter_: Filter, history: History | None = None) -> ActiveUsers:
     """Daily, weekly and monthly active installs. Raises BadQuery for a period that is not whole days."""
-    beginnings = starts(_whole_days(filter_), Step.DAY)
+    if not filter_.period.whole_days:
+        raise BadQuery(FieldError("period", "must be whole days"))
+    beginnings, first = starts(filter_.period, Step.DAY), filter_.period.first_day
     if counted := countable(filter_):
-        windows = [await active.rolling(store, filter_, counted, len(beginnings), window) for window in (1, WEEK, MONTH)]
-        return _active_users(beginnings, *windows)
-    everyone, people = await for_both(filter_, lambda each: _rolling(store, each, len(beginnings), history))
-    return _active_users(beginnings, *(list(map(Installs, *pairs)) for pairs in zip(everyone, people, strict=True)))
+        everyone, people = await active.gaps(store, filter_, counted, MONTH)
+    else:
+        everyone, people = await for_both(filter_, lambda each: _gaps(store, each, history))
+    counts = {
+        f"{name}_{audience}": active.in_windows(gaps, first, len(beginnings), window)
+        for name, window in (("daily", 1), ("weekly", WEEK), ("monthly", MONTH))
+        for audience, gaps in (("all", everyone), ("people", people))
+    }
+    return with_stickiness(beginnings, counts)
 
 
-def _active_users(beginnings: list[int], daily: list[Installs], weekly: list[Installs], monthly: list[Installs]) -> ActiveUsers:
-    return ActiveUsers(
-        starts=beginnings,
-        daily_all=[count.all for count in daily],
-        daily_people=[count.people for count in daily],
-        weekly_all=[count.all for count in weekly],
-        weekly_people=[count.people for count in weekly],
-        monthly_all=[count.all for count in monthly],
-        monthly_people=[count.people for count in monthly],
-        stickiness_all=[share(day.all, month.all) for day, month in zip(daily, monthly, strict=True)],
-        stickiness_people=[share(day.people, month.people) for day, month in zip(daily, monthly, strict=True)],
+def with_stickiness(beginnings: list[int], counts: dict[str, list[int]]) -> ActiveUsers:
+    """Active users with their stickiness. `counts` are the other fields."""
+    everyone, people = (
+        [share(*pair) for pair in zip(counts[f"daily_{audience}"], counts[f"monthly_{audience}"], strict=True)]
+        for audience in ("all", "people")
     )
+    return ActiveUsers(starts=beginnings, **counts, stickiness_all=everyone, stickiness_people=people)
 
 
-class _Rolling(NamedTuple):
-    daily: list[int]
-    weekly: list[int]
-    monthly: list[int]
-
-
-async def _rolling(store: Store, filter_: Filter, days: int, history: History | None) -> _Rolling:
-    """Installs active on each day, and in the 7 and 30 days that end with it.
-
-    An install enters a window on an active day that follows an absence of the window's length, and leaves it that many days after its last active day
-    before such an absence. So it suffices to read each active day together with the previous and the next one.
-    """
-    first = filter_.period.first_day
-    if days > LONGEST - MONTH + 1:
+async def _gaps(store: Store, filter_: Filter, history: History | None) -> active.Gaps:
+    """The active days of installs from events. No day before those that the period looks back on is known, nor needed."""
+    period = filter_.period
+    if period.last_day - period.first_day > LONGEST - MONTH:
         message = f"must have at most {LONGEST - MONTH + 1} days with these filters, because each day looks back on {MONTH}"
         raise BadQuery(FieldError("period", message))
-    earlier = Period(max(0, first - MONTH + 1) * DAY, filter_.period.end)
-    windows = ", ".join(
-        f"SUM(CASE WHEN earlier IS NULL OR day - earlier >= {window} THEN 1 ELSE 0 END) AS came{window}, "
-        f"SUM(CASE WHEN later IS NULL OR later - day >= {window} THEN 1 ELSE 0 END) AS went{window}"
-        for window in (WEEK, MONTH)
-    )
-    around = (
-        "LAG(day) OVER (PARTITION BY install_id ORDER BY day) AS earlier, LEAD(day) OVER (PARTITION BY install_id ORDER BY day) AS later"
-    )
+    earlier = Period(max(0, period.first_day - MONTH + 1) * DAY, period.end)
     reader = Reader(store, to_question(filter_.during(earlier), Measure.INSTALLS, over=Step.DAY), filter_.known_versions, history)
-    kind = ActivityFacts if has_activity(filter_) else Facts
 
     def query(facts: Facts, engine: SqlEngine) -> Sql:
         days = sql("SELECT DISTINCT install_id, step AS day FROM (", facts.sql(engine), ") AS facts WHERE install_id IS NOT NULL")
-        around_each = sql(f"SELECT day, {around} FROM (", days, ") AS days")
-        return sql(f"SELECT day, COUNT(*) AS active, {windows} FROM (", around_each, ") AS neighbors GROUP BY day")
+        since = sql("SELECT day, day - LAG(day) OVER (PARTITION BY install_id ORDER BY day) AS gap FROM (", days, ") AS days")
+        gap = f"CASE WHEN gap < {MONTH} THEN gap ELSE {MONTH} END AS gap"
+        return sql(f"SELECT day, {gap}, COUNT(*) AS installs FROM (", since, ") AS gaps GROUP BY 1, 2")
 
-    by_day = {earlier.first_day + row["day"]: row for row in await reader.read(reader.facts(kind, earlier, ()), query)}
-    daily = [int(by_day[day]["active"]) if day in by_day else 0 for day in range(first, first + days)]
-    rolled = []
-    for window in (WEEK, MONTH):
-        counts, active = [], 0
-        for day in range(earlier.first_day, first + days):
-            active += int(by_day[day][f"came{window}"]) if day in by_day else 0
-            active -= int(by_day[day - window][f"went{window}"]) if day - window in by_day else 0
-            counts.append(active)
-        rolled.append(counts[first - earlier.first_day :])
-    return _Rolling(daily, *rolled)
+    rows = await reader.read(reader.facts(activity_of(filter_), earlier, ()), query)
+    return [(earlier.first_day + row["day"], row["gap"], int(row["installs"])) for row in rows]
 
 
 @shared
@@ -188,14 +161,9 @@ async def version_adoption(
         everyone = await active.versions(store, filter_, counted.everyone)
         people = {} if counted.people is None else await active.versions(store, filter_, counted.people)
     else:
-        everyone, people = await _versions(store, filter_, step, beginnings, history)
-    totals: dict[str, int] = {}
-    highest: dict[str, int] = {}
-    for (version, _), count in everyone.items():
-        totals[version] = totals.get(version, 0) + count
-        highest[version] = max(highest.get(version, 0), count)
-    named, rates = await choose(store, filter_, totals, highest, limit, history)
-    others = sorted(totals.keys() - set(named))
+        everyone, people = await _versions(store, filter_, step, history)
+    named, rates = await choose(store, filter_, everyone, limit, history)
+    others = sorted({version for version, _ in everyone} - set(named))
 
     def added_up(counts: dict[tuple[str, int], int], versions: list[str]) -> list[int]:
         return [sum(counts.get((version, step), 0) for version in versions) for step in range(len(beginnings))]
@@ -214,26 +182,20 @@ async def version_adoption(
 Versions = dict[tuple[str, int], int]  # installs by version and step
 
 
-async def _versions(store: Store, filter_: Filter, step: Step, beginnings: list[int], history: History | None) -> tuple[Versions, Versions]:
+async def _versions(store: Store, filter_: Filter, step: Step, history: History | None) -> tuple[Versions, Versions]:
     """All installs, and those of people. If a day has several versions, that of a person takes precedence, then that of CI, and so on."""
-    if has_activity(filter_):
-        steps = f"SELECT {step_of(step, beginnings)} AS step, install_id, version, day, environment, latest FROM ("
-        rows = await read(store, _last_versions(sql(steps, activity(store, filter_), ") AS facts")))
-    else:
-        reader = Reader(
-            store, to_question(filter_, Measure.INSTALLS, by=(By("version"), By("environment")), over=step), filter_.known_versions, history
-        )
-        environments = " ".join(f"WHEN '{word}' THEN {int(each)}" for word, each in ENVIRONMENTS.items())
+    question = to_question(filter_, Measure.INSTALLS, by=(By("version"), By("environment")), over=step)
+    reader = Reader(store, question, filter_.known_versions, history)
+    environments = " ".join(f"WHEN '{word}' THEN {int(each)}" for word, each in ENVIRONMENTS.items())
 
-        def query(facts: Facts, engine: SqlEngine) -> Sql:
-            day, environment = f"occurred_at {engine.divide} {DAY} AS day", f"CASE k2 {environments} END AS environment"
-            columns = f"SELECT step, install_id, k1 AS version, {day}, {environment}, id AS latest FROM ("
-            events = sql(columns, facts.for_installs().sql(engine), ") AS facts WHERE install_id IS NOT NULL")
-            return _last_versions(events, is_columnar=engine.is_columnar)
+    def query(facts: Facts, engine: SqlEngine) -> Sql:
+        day, environment = f"occurred_at {engine.divide} {DAY} AS day", f"CASE k2 {environments} END AS environment"
+        columns = f"SELECT step, install_id, k1 AS version, {day}, {environment}, id AS latest FROM ("
+        events = sql(columns, facts.for_installs().sql(engine), ") AS facts WHERE install_id IS NOT NULL")
+        return _last_versions(events, is_columnar=engine.is_columnar)
 
-        rows = await reader.read_steps(reader.facts(Facts, filter_.period, ()), query)
     found: tuple[Versions, Versions] = ({}, {})
-    for row in rows:
+    for row in await reader.read_steps(reader.facts(activity_of(filter_), filter_.period, ()), query):
         found[row["of_people"]][row["version"], row["step"]] = int(row["installs"])
     return found
 
@@ -259,9 +221,3 @@ def _last_versions(facts: Sql, *, is_columnar: bool = False) -> Sql:
         placed = f"SELECT step, version FROM (SELECT step, version, ROW_NUMBER() OVER ({order}) AS place FROM stepped"
         each = [f"{placed}{where}) AS placed WHERE place = 1" for where in ("", f" WHERE {of_people}")]
     return sql(start, facts, by_install, " UNION ALL ".join(counted.format(*pair) for pair in enumerate(each)))
-
-
-def _whole_days(filter_: Filter) -> Period:
-    if not filter_.period.whole_days:
-        raise BadQuery(FieldError("period", "must be whole days"))
-    return filter_.period

@@ -105,14 +105,19 @@ async def events(
     falling = (order is EventOrder.NEWEST) is not backwards
     ordered = f" ORDER BY event.id {'DESC' if falling else 'ASC'}"
     beyond = Sql("") if after is None else sql(f" AND event.id {'<' if falling else '>'} ", bound(after))
-    page = sql("SELECT id FROM (", raw_events(store, filter_), beyond, f"{ordered} LIMIT {int(limit)}) AS beyond")
-    rows = await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS}{ordered}"))
-    return [_event_row(row) for row in (reversed(rows) if backwards else rows)]
+    page = sql("SELECT event.id FROM ", raw_events(store, filter_), beyond, f"{ordered} LIMIT {int(limit)}")
+    rows = await rows_of(store, page, ordered)
+    return rows[::-1] if backwards else rows
+
+
+async def rows_of(store: Store, page: Sql, end: str = "") -> list[EventRow]:
+    """The events whose ids are the rows of a query. `end` may restrict or order them."""
+    return [_event_row(row) for row in await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS}{end}"))]
 
 
 async def count_events(store: Store, filter_: Filter) -> int:
     """Count the events that match a filter. Raises TooBroad."""
-    rows = await read(store, sql("SELECT count(*) AS n FROM (", raw_events(store, filter_), ") AS raw"))
+    rows = await read(store, sql("SELECT count(*) AS n FROM ", raw_events(store, filter_)))
     return int(rows[0]["n"])
 
 
@@ -134,29 +139,27 @@ async def events_of(store: Store, project: int, installs: Sequence[int], limit: 
         if not wanted:
             break
         within = f" AND event.id >= {max(start, min(firsts[install] for install in wanted))} AND event.id < {end}"
-        for row in await read(store, _newest_of(project, wanted, within, limit)):
-            if len(found[row["install"]]) < limit:
-                found[row["install"]].append(_event_row(row))
+        for row in await rows_of(store, _newest_of(project, wanted, within, limit), " ORDER BY event.id DESC"):
+            if row.install is not None and len(found[row.install]) < limit:
+                found[row.install].append(row)
         end = start
     return found
 
 
 def _newest_of(project: int, installs: Sequence[int], within: str, limit: int) -> Sql:
-    page = sql(
+    return sql(
         "SELECT id FROM (SELECT event.id, ROW_NUMBER() OVER (PARTITION BY install_id ORDER BY event.id DESC) AS place FROM event"
         f" WHERE project_id = {int(project)}{within} AND install_id IN (",
         listed(installs),
         f")) AS ranked WHERE place <= {int(limit)}",
         Sql("", raw=True),
     )
-    return sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS} ORDER BY event.id DESC")
 
 
 async def event_of(store: Store, project: int, event_id: int) -> EventRow | None:
     """One event; None if the project has no event with this id."""
-    page = sql("SELECT ", bound(event_id), " AS id")
-    rows = await read(store, sql(f"{_EVENT} FROM (", page, f") AS page{_WORDS} WHERE event.project_id = {int(project)}"))
-    return _event_row(rows[0]) if rows else None
+    rows = await rows_of(store, sql("SELECT ", bound(event_id), " AS id"), f" WHERE event.project_id = {int(project)}")
+    return rows[0] if rows else None
 
 
 INSTALL_FIELDS = ("environment", "os", "arch", "runtime", "version", "package_manager")

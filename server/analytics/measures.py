@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -87,9 +87,15 @@ def share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def installs(row: Mapping[str, Any], prefix: str = "") -> Installs:
-    """The count in a row of a query with `sources.DISTINCT`."""
-    return Installs(int(row[f"{prefix}everyone"]), int(row[f"{prefix}people"]))
+def installs(row: Mapping[str, Any]) -> Installs:
+    """The count in a row with the columns `everyone` and `people`."""
+    return Installs(int(row["everyone"]), int(row["people"]))
+
+
+def total(counts: Iterable[Installs | None]) -> Installs | None:
+    """The sum of the known counts; None if there are none."""
+    known = [count for count in counts if count is not None]
+    return Installs(sum(count.all for count in known), sum(count.people for count in known)) if known else None
 
 
 def by_step(figures: Figures) -> list[Installs]:

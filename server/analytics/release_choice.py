@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from server.analytics.filters import Filter, to_question
-from server.analytics.sources import SUMS, activity, has_activity, sums
+from server.analytics.sources import activity_of, sums_of_values, to_facts
 from server.history import History
 from server.questions.figures import every_group
 from server.questions.question import MAX_CONDITIONS, MAX_VALUES, By, Condition, Measure, Op
+from server.questions.rollup_facts import ActivityFacts
 from server.questions.sql import listed, read, sql
+from server.questions.sql_engines import sql_of
 from server.questions.versions import newest_first
 from server.storage.engine import Store
 
@@ -30,13 +34,17 @@ class Rates(NamedTuple):
 
 
 async def choose(
-    store: Store, filter_: Filter, totals: dict[str, int], highest: dict[str, int], limit: int, history: History | None
+    store: Store, filter_: Filter, ran: Mapping[tuple[str, int], int], limit: int, history: History | None
 ) -> tuple[list[str], Rates]:
     """Choose at most `limit` versions, the most used first, and return them with all failure rates. Versions of a single install are excluded.
 
-    `totals` holds each version's installs over all steps, `highest` its installs in the step with the most.
+    `ran` holds the installs of each version and step.
     """
-    alone = await _alone(store, filter_, [version for version, most in highest.items() if most == 1], history)
+    totals: Counter[str] = Counter()
+    for (version, _), installs in ran.items():
+        totals[version] += installs
+    several = {version for (version, _), installs in ran.items() if installs > 1}
+    alone = await _alone(store, filter_, [version for version in totals if version not in several], history)
     ended = await _ended(store, filter_, history)
     ranked = sorted((version for version in totals if version not in alone), key=lambda version: (-totals[version], version))
     rates = _rates(ended)
@@ -51,9 +59,11 @@ async def _alone(store: Store, filter_: Filter, versions: list[str], history: Hi
     """The given versions that only a single install ran."""
     if not versions:
         return set()
-    if has_activity(filter_):
-        facts = sql(activity(store, filter_), ") AS facts WHERE version IN (", listed(versions))
-        query = sql("SELECT version, COUNT(DISTINCT install_id) AS installs FROM (", facts, ") GROUP BY version")
+    if activity_of(filter_) is ActivityFacts:
+        rows = sql(
+            "SELECT version, COUNT(DISTINCT install_id) AS installs FROM ", to_facts(ActivityFacts, filter_).source_rows(sql_of(store))
+        )
+        query = sql(rows, " AND version IN (", listed(versions), ") GROUP BY version")
         return {row["version"] for row in await read(store, query) if row["installs"] == 1}
     is_short = len(versions) <= MAX_VALUES and len(filter_.conditions) < MAX_CONDITIONS
     chosen = filter_.only(Condition("version", Op.IS, tuple(versions))) if is_short else filter_
@@ -62,15 +72,13 @@ async def _alone(store: Store, filter_: Filter, versions: list[str], history: Hi
 
 
 async def _ended(store: Store, filter_: Filter, history: History | None) -> Ended:
-    if has_activity(filter_):
-        query = sql(f"SELECT value, {SUMS} FROM (", sums(store, filter_, by="version"), ") AS facts WHERE value IS NOT NULL GROUP BY value")
-        counted = {row["value"]: (int(row["failures"]), int(row["successes"])) for row in await read(store, query)}
+    if activity_of(filter_) is ActivityFacts:
+        counted = await sums_of_values(store, filter_, "version")
     else:
         groups, _ = await every_group(store, to_question(filter_, Measure.SUCCESSES, Measure.FAILURES, by=(By("version"),)), history)
-        counted = {
-            key[0]: (each.get("failures_all", 0), each.get("successes_all", 0)) for key, each in groups.items() if key[0] is not None
-        }
-    return {version: (failures, successes + failures) for version, (failures, successes) in counted.items()}
+        counted = {version: counts for (version, _), counts in groups.items() if version is not None}
+    ended = {version: [counts.get(f"{name}_all", 0) for name in ("failures", "successes")] for version, counts in counted.items()}
+    return {version: (failures, failures + successes) for version, (failures, successes) in ended.items()}
 
 
 def _rates(ended: Ended) -> Rates:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
 
 from server.analytics.filters import Filter
 from server.analytics.measures import rate
-from server.analytics.sources import TIMED_SUMS, conditions, of_all_time, sums
+from server.analytics.sources import conditions, of_all_time, timed_sums
 from server.event import FieldError
 from server.problems import BadQuery
 from server.questions.sql import Sql, bound, listed, read, sql
 from server.storage.engine import Store
+from server.storage.rollups import TIMED
 from server.storage.upkeep.trending import WINDOWS
 
 PRIVATE = "private"
@@ -82,16 +84,14 @@ async def targets(store: Store, filter_: Filter, *, limit: int = 50, offset: int
         store,
         sql(
             "SELECT target.id AS number, target.type, target.external_id, target.visibility, facts.* FROM (",
-            f"SELECT value, {TIMED_SUMS} FROM (",
-            sums(store, filter_, by="target_id", timed=True),
-            ") AS each_one WHERE value IS NOT NULL GROUP BY value) AS facts JOIN target ON target.id = facts.value",
+            timed_sums(store, filter_, "target_id"),
+            ") AS facts JOIN target ON target.id = facts.value",
             f" ORDER BY facts.events DESC, target.id LIMIT {int(limit)} OFFSET {int(offset)}",
         ),
     )
-    if conditions(filter_) - {"target"}:
-        return [_target(row, None) for row in rows]
-    totals = await _totals(store, filter_, [row["number"] for row in rows])
-    return [_target(row, totals.get(row["number"], 0)) for row in rows]
+    has_totals = bool(rows) and conditions(filter_) <= {"target"}
+    totals = await _totals(store, filter_, [row["number"] for row in rows]) if has_totals else {}
+    return [_target(row, totals.get(row["number"], 0) if has_totals else None) for row in rows]
 
 
 class TargetTotal(msgspec.Struct, frozen=True):
@@ -129,24 +129,20 @@ async def counters(store: Store, project: int, type_: str, ids: list[str], *, li
     if not ids:
         return {}
     query = sql(
-        "SELECT target.external_id AS id, event_name.text AS name, totals.events FROM target",
-        f" LEFT JOIN (SELECT target_id, name_id, SUM(events) AS events FROM rollup_target_total WHERE project_id = {project}",
-        " AND target_id IN (",
-        _numbers(project, type_, ids),
-        ") GROUP BY target_id, name_id) AS totals ON totals.target_id = target.id",
-        " LEFT JOIN event_name ON event_name.id = totals.name_id",
+        "SELECT target.external_id AS id, event_name.text AS name, totals.events FROM target LEFT JOIN rollup_target_total AS totals",
+        " ON totals.project_id = target.project_id AND totals.target_id = target.id LEFT JOIN event_name ON event_name.id = totals.name_id",
         f" WHERE target.project_id = {project} AND target.type = ",
         bound(type_),
         " AND target.external_id IN (",
         listed(ids),
         f") AND {visible(listed_only)}",
     )
-    found: dict[str, dict[str, int]] = {}
+    moved: dict[str, Counter[str]] = {}
     for row in await read(store, query):
-        found.setdefault(row["id"], {})
-        if row["name"] is not None:
-            found[row["id"]][row["name"]] = int(row["events"])
-    return {id_: _counters(names) for id_, names in found.items()}
+        counter, by = COUNTED.get(row["name"], ("", 0))
+        moved.setdefault(row["id"], Counter())[counter] += by * int(row["events"] or 0)
+    # A removed favorite may be older than the counters: a counter must not become negative.
+    return {id_: Counters(**{name: max(0, count) for name, count in counts.items() if name}) for id_, counts in moved.items()}
 
 
 async def trending(
@@ -184,24 +180,7 @@ def visible(listed_only: bool) -> str:
     return f"target.visibility = '{PUBLIC}'" if listed_only else f"target.visibility <> '{PRIVATE}'"
 
 
-def _numbers(project: int, type_: str, ids: list[str]) -> Sql:
-    start = f"SELECT id FROM target WHERE project_id = {project} AND type = "
-    return sql(start, bound(type_), " AND external_id IN (", listed(ids), ")")
-
-
-def _counters(names: dict[str, int]) -> Counters:
-    moved: dict[str, int] = {}
-    for name, events in names.items():
-        if name in COUNTED:
-            counter, by = COUNTED[name]
-            moved[counter] = moved.get(counter, 0) + by * events
-    # A removed favorite may be older than the counters: a counter must not become negative.
-    return Counters(**{counter: max(0, count) for counter, count in moved.items()})
-
-
 async def _totals(store: Store, filter_: Filter, numbers: list[int]) -> dict[int, int]:
-    if not numbers:
-        return {}
     query = sql(
         "SELECT event.target_id, SUM(event.events) AS events FROM rollup_target_total AS event WHERE ",
         of_all_time(store, filter_.but("target", "target_type")),
@@ -211,7 +190,7 @@ async def _totals(store: Store, filter_: Filter, numbers: list[int]) -> dict[int
 
 
 def _target(row: dict[str, Any], total: int | None) -> TargetCounts:
-    events, successes, failures, timed = (int(row[name]) for name in ("events", "successes", "failures", "timed"))
+    events, successes, failures, timed, duration_us = (int(row[name]) for name in TIMED)
     return TargetCounts(
         type=row["type"],
         id=row["external_id"],
@@ -221,5 +200,5 @@ def _target(row: dict[str, Any], total: int | None) -> TargetCounts:
         successes=successes,
         failures=failures,
         success_rate=rate(successes, failures),
-        mean_us=int(row["duration_us"]) / timed if timed else None,
+        mean_us=duration_us / timed if timed else None,
     )

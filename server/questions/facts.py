@@ -23,6 +23,8 @@ ALIASES = ("first_by", "second_by")
 _OUTCOMES = {"successes": 1, "failures": 2}
 # The number of events that a stored one stands for.
 WEIGHT = "COALESCE(event.weight, 1)"
+# A condition that an event counts for its install.
+COUNTED = " AND event.install_id IS NOT NULL AND event.skewed IS NULL"
 # See `fold.spread_of`. The product of two small integers may exceed one.
 _SPREAD = "COALESCE(CAST(event.weight AS bigint) * (event.weight - 1), 0)"
 

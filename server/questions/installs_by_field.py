@@ -16,7 +16,7 @@ from server.event import PEOPLE
 from server.fields import BY_NAME
 from server.history import History
 from server.questions import joint_reads
-from server.questions.facts import Facts
+from server.questions.facts import COUNTED, Facts
 from server.questions.question import Measure, Question
 from server.questions.reader import Reader, kept_since, versions_of
 from server.questions.sql import Sql, read, sql
@@ -26,60 +26,40 @@ from server.tasks import run_in_thread
 
 MAX_STORED = 1_000_000  # events that are read from the store if the history has no answer: about two seconds of one core
 
-_COUNTED = " AND event.install_id IS NOT NULL AND event.skewed IS NULL"
 _SUMS = ("events", "successes", "failures")
 
-# For each field, the installs of each value: all, and those of people.
-Counts = dict[str, dict[str | None, list[int]]]
-# For each field, the counts of each value, as `events`, `successes`, `failures`, `installs_all` and `installs_people`.
-Sums = dict[str, dict[str | None, dict[str, int]]]
+# For each field, the counts of each value, as `installs_all`, `installs_people`, and perhaps `events_all` and so on.
+Counts = dict[str, dict[str | None, dict[str, int]]]
 
 
-async def installs_by_field(
-    store: Store, question: Question, fields: Sequence[str], history: History | None = None
+async def counts_by_field(
+    store: Store, question: Question, fields: Sequence[str], history: History | None = None, *, sums: bool = False
 ) -> tuple[Counts | None, int | None]:
     """Return the installs by value of each field, and the time from which on events count (None if none were deleted).
 
-    The counts are None if there are too many events to read, or none of the period are left. Raises TooBroad if reading takes too long.
+    With `sums`, also those of events, which only the history has. The counts are None if there are too many events to read, or none of the period are
+    left. Raises TooBroad if reading takes too long.
+
+    Sums of a single field share the read of the page's figures. A copy with the texts of several fields would exceed the memory.
     """
     question = msgspec.structs.replace(question, measures=(Measure.INSTALLS,), by=(), over=None)
-    reader, facts = await _planned(store, question, history)
-    since = reader.since or None
-    if reader.since >= question.period.end:
-        return None, since
-    rows = await reader.read_history(facts, lambda given, engine: _by_value(given, engine, fields))
+    joint = tuple(BY_NAME[field].column for field in fields) if sums and len(fields) == 1 else None
+    with contextlib.nullcontext() if history is None or joint is None else joint_reads.of(history).expect(question):
+        reader = Reader(store, question, await versions_of(store, question), history, events_only=True)
+        await reader.plan([question.period], await kept_since(store, question.project))
+        facts, since = reader.facts(Facts, question.period, ()), reader.since or None
+        if reader.since >= question.period.end:
+            return None, since
+        rows = await reader.read_history(facts, lambda given, engine: _by_value(given, engine, fields, _SUMS if sums else ()), joint=joint)
     if rows is not None:
         found: Counts = {field: {} for field in fields}
         for row in rows:
-            found[row["field"]][row["value"]] = [int(row["installs_all"]), int(row["installs_people"])]
+            field, value = row.pop("field"), row.pop("value")
+            found[field][value] = {name: int(count) for name, count in row.items()}
         return found, since
-    if await reader.count_events(question.period) > MAX_STORED:
+    if sums or await reader.count_events(question.period) > MAX_STORED:
         return None, since
     return await _from_contexts(store, facts, fields), since
-
-
-async def sums_by_field(store: Store, question: Question, fields: Sequence[str], history: History | None) -> tuple[Sums | None, int | None]:
-    """Like `installs_by_field`, with sums of events, and None without the history. Raises TooBroad if reading takes too long.
-
-    A single field shares the read of the page's figures. A copy with the texts of several fields would exceed the memory.
-    """
-    question = msgspec.structs.replace(question, measures=(Measure.INSTALLS,), by=(), over=None)
-    joint = tuple(BY_NAME[field].column for field in fields) if len(fields) == 1 else None
-    with contextlib.nullcontext() if history is None or joint is None else joint_reads.of(history).expect(question):
-        reader, facts = await _planned(store, question, history)
-        rows = await reader.read_history(facts, lambda given, engine: _by_value(given, engine, fields, _SUMS), joint=joint)
-    if rows is None:
-        return None, None
-    found: Sums = {field: {} for field in fields}
-    for row in rows:
-        found[row["field"]][row["value"]] = {name: int(count) for name, count in row.items() if name not in ("field", "value")}
-    return found, reader.since or None
-
-
-async def _planned(store: Store, question: Question, history: History | None) -> tuple[Reader, Facts]:
-    reader = Reader(store, question, await versions_of(store, question), history, events_only=True)
-    await reader.plan([question.period], await kept_since(store, question.project))
-    return reader, reader.facts(Facts, question.period, ())
 
 
 def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str], sums: Sequence[str] = ()) -> Sql:
@@ -90,9 +70,10 @@ def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str], sums: Sequ
     columns = ", ".join(f"{facts.shown(BY_NAME[field])} AS {field}" for field in fields)
     added = "".join(f", SUM({each}) AS {each}" for each in sums)
     counted = "COUNT(install_id) AS installs_all, COUNT(CASE WHEN people = 1 THEN install_id END) AS installs_people"
+    counted += "".join(f", SUM({each}) AS {each}_all" for each in sums)
     is_one = len(fields) == 1  # then its rows are by install already
     parts = " UNION ALL ".join(
-        f"SELECT '{field}' AS field, {field} AS value, {counted}{added} FROM "
+        f"SELECT '{field}' AS field, {field} AS value, {counted} FROM "
         + (
             "seen"
             if is_one
@@ -106,7 +87,7 @@ def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str], sums: Sequ
     seen = sql(
         f"SELECT {columns}, {install}, MAX({facts.people}) AS people{measured} FROM ",
         facts.source_rows(engine),
-        f"{'' if sums else _COUNTED} GROUP BY ALL",
+        f"{'' if sums else COUNTED} GROUP BY ALL",
     )
     return sql(f"WITH seen AS {'NOT ' if is_one else ''}MATERIALIZED (", seen, f") {parts}")
 
@@ -119,7 +100,7 @@ async def _from_contexts(store: Store, facts: Facts, fields: Sequence[str]) -> C
         sql(
             f"SELECT contexts, COUNT(*) AS installs FROM (SELECT {engine.joined('event.context_id')} AS contexts FROM ",
             facts.source_rows(engine),
-            f"{_COUNTED} GROUP BY event.install_id) AS sets GROUP BY contexts",
+            f"{COUNTED} GROUP BY event.install_id) AS sets GROUP BY contexts",
         ),
     )
     ids = sorted({int(each) for row in sets for each in row["contexts"].split(",")})
@@ -134,7 +115,7 @@ async def _from_contexts(store: Store, facts: Facts, fields: Sequence[str]) -> C
 
 def _fold(sets: Iterable[dict[str, Any]], contexts: Iterable[dict[str, Any]], fields: Sequence[str]) -> Counts:
     known = {str(row["id"]): (row["environment"] in PEOPLE, [row[field] for field in fields]) for row in contexts}
-    found: list[dict[str | None, list[int]]] = [{} for _ in fields]
+    found: list[dict[str | None, dict[str, int]]] = [{} for _ in fields]
     for row in sets:
         ran, installs = [known[each] for each in row["contexts"].split(",") if each in known], row["installs"]
         for place, counts in enumerate(found):
@@ -142,7 +123,7 @@ def _fold(sets: Iterable[dict[str, Any]], contexts: Iterable[dict[str, Any]], fi
             for is_person, values in ran:
                 said[values[place]] = said.get(values[place], False) or is_person
             for value, is_person in said.items():
-                count = counts.setdefault(value, [0, 0])
-                count[0] += installs
-                count[1] += installs if is_person else 0
+                count = counts.setdefault(value, {"installs_all": 0, "installs_people": 0})
+                count["installs_all"] += installs
+                count["installs_people"] += installs if is_person else 0
     return dict(zip(fields, found, strict=True))

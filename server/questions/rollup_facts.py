@@ -132,7 +132,7 @@ async def sums_by_day(store: Store, facts: RollupFacts) -> list[dict[str, Any]]:
 
 
 class ActivityFacts(_DailyFacts, frozen=True, kw_only=True):
-    """Active installs by day and environment. A row counts as one event."""
+    """Active installs by day and environment, with the last version of each. A row counts as one event."""
 
     columns: ClassVar[tuple[str, ...]] = ("people", "install_id", "events")
 
@@ -141,11 +141,11 @@ class ActivityFacts(_DailyFacts, frozen=True, kw_only=True):
         return self.is_daily and self.used <= {"environment"}
 
     def _measures(self) -> str:
-        return "event.install_id, 1 AS events"
+        return "0 AS id, event.occurred_at, event.install_id, 1 AS events"
 
     def _relation(self) -> Sql:
         return Sql(
-            f"(SELECT install_id, environment, CAST(day AS bigint) * {DAY} AS occurred_at FROM activity WHERE {self._days}) AS event"
+            f"(SELECT install_id, environment, version, CAST(day AS bigint) * {DAY} AS occurred_at FROM activity WHERE {self._days}) AS event"
         )
 
 

@@ -127,9 +127,9 @@ def picked_values(properties: Mapping[str, Any], names: Iterable[str]) -> tuple[
         if value is None and "." in name and name not in properties:
             value = _nested(properties, name.split("."))
         if isinstance(value, str | int | float):
-            found.append((name, _word(value)))
+            found.append((name, text_of(value)))
         elif isinstance(value, list):
-            words = dict.fromkeys(_word(each) for each in value if isinstance(each, str | int | float))
+            words = dict.fromkeys(text_of(each) for each in value if isinstance(each, str | int | float))
             found += [(name, word) for word in list(words)[:ELEMENTS_KEPT]]
     return tuple(found)
 
@@ -140,8 +140,8 @@ def _nested(document: Any, parts: list[str]) -> Any:
     return document
 
 
-def _word(value: str | float) -> str:
-    """Format a scalar as text, with booleans as in JSON."""
+def text_of(value: str | float) -> str:
+    """Format a property's scalar as the text that is counted, with booleans as in JSON."""
     return (str(value).lower() if isinstance(value, bool) else str(value))[:VALUE_KEPT]
 
 

@@ -75,13 +75,17 @@ async def test_late_events_count_on_their_own_day(store: Store) -> None:
 
 
 @pytest.mark.parametrize("step", [Step.DAY, Step.WEEK, Step.MONTH])
-async def test_cached_histograms_equal_those_from_the_store(store: Store, monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
+async def test_long_periods_are_read_part_by_part(store: Store, monkeypatch: pytest.MonkeyPatch, step: Step) -> None:
     rng = random.Random(2)
-    await store_all(store, *(timed(rng, day) for day in range(99) for _ in range(3)))
+    events = [timed(rng, day) for day in range(99) for _ in range(3)]
+    await store_all(store, *events)
     filter_ = Filter(project=1, period=Period(MIDNIGHT - 99 * DAY, MIDNIGHT + DAY), audience=Audience.PEOPLE)
-    kept = await histogram(store, filter_), await medians(store, filter_, step)
-    monkeypatch.setattr(histograms, "MOST_DAYS", 0)
-    assert (await histogram(store, filter_), await medians(store, filter_, step)) == kept
+    whole = await histogram(store, filter_), await medians(store, filter_, step)
+    assert whole[0] == expected(events, filter_)
+    for start, end, median in zip(whole[1].starts, [*whole[1].starts[1:], filter_.period.end], whole[1].medians, strict=True):
+        assert median == percentile(expected(events, filter_.during(Period(max(start, filter_.period.start), end))), 0.5)
+    monkeypatch.setattr(histograms, "DAYS_READ", 7)
+    assert (await histogram(store, filter_), await medians(store, filter_, step)) == whole
 
 
 async def test_events_of_another_process_are_seen(store: Store, where: Path | str) -> None:
@@ -130,7 +134,7 @@ counts = st.dictionaries(st.integers(0, 1_900), st.integers(1, 2**40), max_size=
 @given(st.lists(counts, max_size=5), st.floats(0.01, 1))
 def test_histograms_are_added_bucket_by_bucket(several: list[dict[int, int]], quantile: float) -> None:
     numbers = [Histogram.number(list(each), list(each.values())) for each in several if each]
-    together = Histogram.together(numbers)
+    together = Histogram(sum(numbers))
     total: Counter[int] = Counter()
     for each in several:
         total.update(each)

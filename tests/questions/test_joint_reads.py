@@ -18,7 +18,7 @@ from server.problems import TooBroad
 from server.questions import joint_reads, reader
 from server.questions.answer import Figures
 from server.questions.figures import figures
-from server.questions.installs_by_field import sums_by_field
+from server.questions.installs_by_field import counts_by_field
 from server.questions.periods import Period, Step
 from server.questions.question import Condition, Measure, Question
 from server.storage.engine import Store
@@ -143,9 +143,11 @@ async def test_charts_over_time_count_active_installs_once(full: Store, history:
 
 async def test_a_card_of_versions_shares_the_read_of_the_figures(full: Store, history: History, readings: list[Reading]) -> None:
     question = question_of(Measure.INSTALLS)
-    alone = await sums_by_field(full, question, ["version"], history)
+    alone = await counts_by_field(full, question, ["version"], history, sums=True)
     readings.clear()
-    counted, _ = await asyncio.gather(sums_by_field(full, question, ["version"], history), figures(full, question_of(Measure.P50), history))
+    counted, _ = await asyncio.gather(
+        counts_by_field(full, question, ["version"], history, sums=True), figures(full, question_of(Measure.P50), history)
+    )
     assert counted == alone
     assert [len(each.statements) for each in readings] == [3]
     assert len(alone[0]["version"]) > 1  # type: ignore[index]
