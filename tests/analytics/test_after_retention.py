@@ -13,6 +13,7 @@ from server.event import DAY, Context, Event
 from server.event_id import first_id
 from server.jobs import Run
 from server.jobs.retention_job import retention
+from server.questions import intervals
 from server.questions.periods import Period
 from server.settings import Settings
 from server.storage.batch import Batch
@@ -51,6 +52,16 @@ async def test_events_and_installs_are_counted_from_the_same_events(store: Store
 async def test_figures_from_rollups_reach_back_beyond_retention(store: Store) -> None:
     figures = await overview(store, Filter(project=1, period=LAST_YEARS))
     assert (figures.events.value, figures.active.all.value) == (2, 2)
+
+
+async def test_the_interval_of_an_estimate_counts_the_events_of_the_figure(store: Store, settings: Settings) -> None:
+    for days in (380, 1):
+        at = NOW - days * DAY
+        event = Event(id=first_id(at) + 1, project=1, name="test", occurred_at=at, context=Context(), weight=10)
+        await store.commit(Batch([event], target_rules={}))
+    await retention(Run(store, settings, now=lambda: NOW))
+    events = (await overview(store, Filter(project=1, period=LAST_YEARS, where=equals(names=("test",))))).events
+    assert (events.value, events.low, events.high) == (10, *(intervals.of_count(10, 90) or ()))
 
 
 async def test_a_period_before_all_events_that_are_left_has_nothing(store: Store) -> None:
