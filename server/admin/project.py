@@ -30,7 +30,7 @@ from server.event import Environment, FieldError, LedgerEntry, Refusal
 from server.event_id import from_uuid
 from server.jobs import rules
 from server.problems import BadQuery
-from server.questions.question import PEOPLE_ONLY, Op, check_conditions
+from server.questions.question import LONGEST_VALUE, PEOPLE_ONLY, Op, check_conditions
 from server.storage.projects import MAX_PICKED, project_changes
 from server.storage.projects.project_changes import ProjectOrder, StoredKey, StoredProject
 from server.storage.projects.releases import LatestVersion
@@ -260,6 +260,8 @@ class Project(Charts, Explore, SavedQuestions, Families, Forwards):
     ) -> list[errors.ErrorSample]:
         reader(info, self.number)
         limit = check_count("first", first, 200)
+        if error_type is not None and ("\0" in error_type or len(error_type) > LONGEST_VALUE):
+            raise BadQuery(FieldError("errorType", f"must be a text of at most {LONGEST_VALUE} characters"))
         return await errors.failures(info.context.store, await self.to_filter(info, period, filter), error_type=error_type, limit=limit)
 
     @strawberry.field(description="Received events by result and day.")

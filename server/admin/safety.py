@@ -64,6 +64,10 @@ class MaskErrors(SchemaExtension):
             result.errors = [client_error(error) for error in result.errors[:MAX_ERRORS]]
 
 
+# PostgreSQL stores no text with NUL; the second error is that of JSON.
+_NUL = frozenset({"CharacterNotInRepertoireError", "UntranslatableCharacterError"})
+
+
 def client_error(error: GraphQLError) -> GraphQLError:
     """Return an error without internal details and without the client's values."""
     cause = error.original_error
@@ -88,7 +92,7 @@ def client_error(error: GraphQLError) -> GraphQLError:
         )
     if error.path is None and isinstance(cause, ValueError):  # Python refuses to parse numbers of 100,000 digits
         return GraphQLError("A value is invalid for its field.", error.nodes, extensions={"code": "BAD_INPUT"})
-    if any(kind.__name__ == "CharacterNotInRepertoireError" for kind in type(cause).__mro__):  # PostgreSQL stores no text with NUL
+    if any(kind.__name__ in _NUL for kind in type(cause).__mro__):
         return GraphQLError(
             "A text contains a character that is not allowed.", error.nodes, path=error.path, extensions={"code": "BAD_INPUT"}
         )

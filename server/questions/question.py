@@ -14,6 +14,7 @@ from server.questions.periods import Period, Step
 
 MAX_CONDITIONS = 20
 MAX_VALUES = 100
+LONGEST_VALUE = 1_000  # characters
 MAX_GROUPS = 200
 MAX_MEASURES = 6
 MAX_SEGMENTS = 4
@@ -146,8 +147,8 @@ class Condition(msgspec.Struct, frozen=True):
                 raise BadQuery(FieldError(f"{part}.values", f"must be empty with `{self.op.value}`"))
         elif not 1 <= len(self.values) <= (1 if self.op in (Op.SEMVER, Op.ABOVE, Op.BELOW) else MAX_VALUES):
             raise BadQuery(FieldError(f"{part}.values", f"must be 1 to {MAX_VALUES} values (one for semver, above and below)"))
-        if any("\x00" in value or len(value) > 1_000 for value in self.values):
-            raise BadQuery(FieldError(f"{part}.values", "must be texts of at most 1000 characters"))
+        if any("\x00" in value or len(value) > LONGEST_VALUE for value in self.values):
+            raise BadQuery(FieldError(f"{part}.values", f"must be texts of at most {LONGEST_VALUE} characters"))
 
 
 def _number(text: str, part: str) -> float:

@@ -19,7 +19,8 @@ QUESTIONS = (
     *(f'project(slug:"default"){{{field}}}' for field in (
         "events(filter:{os:$t}){totalCount nodes{id}}", "overview(filter:{names:[$t]}){events{value}}", "events(filter:{target:{type:$t,id:$t}}){totalCount}",
         "breakdown(by:PROPERTY,property:$t){otherValues}", 'funnel(names:[$t,"b"]){name}', "experiment(property:$t,goal:$t){mixed}",
-        "counters(type:$t,ids:[$id]){id}", "trending(type:$t){refreshedAt}", "failures(errorType:$t){id}", "installs(filter:{version:$t}){totalCount}",
+        "counters(type:$t,ids:[$id]){id}", "trending(type:$t){refreshedAt}", "failures(errorType:$t){id}", 'experiment(property:"x",goal:$t){mixed}',
+        "installs(filter:{version:$t}){totalCount}",
         "event(id:$id){id}", "rejected(before:$t){id}", "installs(after:$t){totalCount}", "series(filter:{version:$t,runtime:$t}){events}",
     )),
 )  # fmt: skip
@@ -35,6 +36,7 @@ CHANGES = (
 )  # fmt: skip
 
 
+@pytest.mark.engine_matters
 @pytest.mark.timeout(300)  # thousands of requests
 @pytest.mark.parametrize("names", [PICKED, pytest.param([name for name in ODD if name not in PICKED], marks=pytest.mark.slow)])
 def test_no_text_causes_an_internal_error(make_server: Callable[..., Any], names: Sequence[str]) -> None:

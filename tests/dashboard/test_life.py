@@ -324,7 +324,7 @@ def test_a_tab_older_than_the_server_asks_for_a_reload(visit: Callable[..., Any]
 def test_a_page_refreshes_each_minute_and_pauses_in_a_hidden_tab(site: Any, visit: Callable[..., Any]) -> None:
     assert site.server.footfall("project", "create", "ticking").returncode == 0
     site.post("ticking", name="run")
-    tab = visit()
+    tab = visit(locale="en-US")  # a context of its own, because the clock is changed for all tabs of a context
     tab.page.clock.install()
     page = tab.open("/d/ticking")
     asked: list[str] = []
