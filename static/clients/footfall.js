@@ -456,7 +456,7 @@ function startSender(settings) {
   const code = `${guard}${helpers}import("node:fs").then(fs=>(${drain})(process.env.FOOTFALL_SENDER,fs,10000)).catch(()=>{}).then(()=>process.exit(0))`;
   const command = [proc.execPath, ...(deno ? ["eval", code] : ["-e", code])];
   const script =
-    "exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; command -v nice && set -- nice -n 19 \"$@\"; " +
+    "trap '' INT HUP; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; command -v nice && set -- nice -n 19 \"$@\"; " +
     (hasLateSession ? 'command -v setsid && set -- setsid "$@"; exec "$@"' : 'exec "$@"');
   const [file, ...words] = proc.platform === "win32" ? command : ["/bin/sh", "-c", script, "sh", ...command];
   // Through the environment, where other users of the machine cannot read the key.

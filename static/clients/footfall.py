@@ -616,7 +616,8 @@ def _spawn_orphan(command, env):
     quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
     run = 'if command -v nice; then exec nice -n 19 "$@"; else exec "$@"; fi'
     closed = "exec %s" % " ".join("%d>&-" % number for number in range(3, 10))  # locks and pipes that the host inherited
-    shell = ["/bin/sh", "-c", "%s; cd / && { %s; } &" % (closed, run), "sh", *command]
+    # The terminal may be closed before the sender has a session of its own.
+    shell = ["/bin/sh", "-c", "trap '' INT HUP; %s; cd / && { %s; } &" % (closed, run), "sh", *command]
     os.waitpid(os.posix_spawn("/bin/sh", shell, env, file_actions=quiet), 0)
 
 
