@@ -13,7 +13,6 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Set
 from decimal import Decimal
 from pathlib import Path
@@ -30,6 +29,7 @@ from server.storage.engine import Store, open_store
 from server.storage.projects import ensure_default
 from tests import certificates, forked, hour_boundaries, leftovers, memory
 from tests.postgres import Postgres, running
+from tests.start_order import group_of, start_order
 
 START_WITHIN = 30.0
 CHECKOUT = (sys.executable, "-m", "server")
@@ -274,27 +274,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     """Delay a test until the next hour if it could end in it. The delay does not count towards the time limit of the test."""
     hour_boundaries.wait_for_next_hour(time_before_the_hour(item))
     return (yield)
-
-
-# The group that takes longest, and the one that would be the next if it began late.
-FIRST_GROUPS = ("dashboard", "recount")
-
-
-def group_of(item: pytest.Item) -> str:
-    """Return the name of a test's group, or an empty text."""
-    mark = item.get_closest_marker("xdist_group")
-    return str(mark.args[0]) if mark else ""
-
-
-def start_order(items: Sequence[pytest.Item]) -> Callable[[pytest.Item], tuple[int, int]]:
-    """Return a sort key: large groups first, then tests without a group, which keep all workers busy until the end."""
-    sizes = Counter(name for name in map(group_of, items) if name)
-
-    def key(item: pytest.Item) -> tuple[int, int]:
-        name = group_of(item)
-        return FIRST_GROUPS.index(name) if name in FIRST_GROUPS else len(FIRST_GROUPS), -sizes[name]
-
-    return key
 
 
 @pytest.hookimpl(tryfirst=True)
