@@ -13,7 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Set
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from server.storage.engine import Store, open_store
 from server.storage.projects import ensure_default
 from tests import certificates, forked, hour_boundaries, leftovers, memory
 from tests.postgres import Postgres, running
+from tests.quick import is_second_run
 from tests.start_order import group_of, start_order
 
 START_WITHIN = 30.0
@@ -290,14 +291,6 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         ignored = [item.nodeid for item in session.items if group_of(item) and "@" not in item.nodeid]
         if ignored:
             raise pytest.UsageError(f"pytest {pytest.__version__} and pytest-xdist do not group tests, such as {ignored[0]}")
-
-
-def is_second_run(item: pytest.Item, collected: Set[str]) -> bool:
-    """Return whether this is a test on PostgreSQL, of what has little to do with the engine, that was also collected on SQLite."""
-    module, _, parameters = item.nodeid.partition("[")
-    if "postgres" not in parameters or item.get_closest_marker("engine_matters"):
-        return False
-    return f"{module}[{parameters.replace('postgres', 'sqlite')}" in collected
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
