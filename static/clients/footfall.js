@@ -455,8 +455,9 @@ function startSender(settings) {
   const helpers = "const __name=value=>value;"; // a bundle of esbuild that keeps names calls it in `drain`
   const code = `${guard}${helpers}import("node:fs").then(fs=>(${drain})(process.env.FOOTFALL_SENDER,fs,10000)).catch(()=>{}).then(()=>process.exit(0))`;
   const command = [proc.execPath, ...(deno ? ["eval", code] : ["-e", code])];
+  // The pause leaves the processor to the program, which is about to end: Node.js takes tens of milliseconds to start, even for a process of low priority.
   const script =
-    "trap '' INT HUP; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; command -v nice && set -- nice -n 19 \"$@\"; " +
+    "trap '' INT HUP; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; sleep .1; command -v nice && set -- nice -n 19 \"$@\"; " +
     (hasLateSession ? 'command -v setsid && set -- setsid "$@"; exec "$@"' : 'exec "$@"');
   const [file, ...words] = proc.platform === "win32" ? command : ["/bin/sh", "-c", script, "sh", ...command];
   // Through the environment, where other users of the machine cannot read the key.
