@@ -37,18 +37,19 @@ class BoundedDict(dict[K, V]):
 
 
 class _Flight(Generic[V]):
-    """A running computation. `version` is the version of what it reads, None before it begins."""
+    """A running computation. `version` is the version of what it reads, None before it begins. `waiting` is the number of callers of `join`."""
 
-    __slots__ = ("task", "version")
+    __slots__ = ("task", "version", "waiting")
 
     task: asyncio.Task[V]
 
     def __init__(self) -> None:
         self.version: object = None
+        self.waiting = 0
 
 
 class SingleFlight(Generic[K, V]):
-    """Running computations by key, which concurrent callers share. Cancelling a caller affects neither the computation nor other callers.
+    """Running computations by key, which concurrent callers share. Cancelling a caller never affects other callers.
 
     `version` returns the version of what computations read: a computation that began before the latest write is not shared with later callers.
     At most `at_once` computations run at once; the others wait.
@@ -61,30 +62,53 @@ class SingleFlight(Generic[K, V]):
 
     def running(self, key: K) -> asyncio.Task[V] | None:
         """Return the computation with this key that later callers may share."""
-        flight = self._flights.get(key)
-        # A task that is done ended in this iteration of the event loop: awaiting it would not give way to other tasks.
-        if flight is None or flight.task.done() or flight.version not in (None, self._version()):
-            return None
-        return flight.task
+        flight = self._running(key)
+        return None if flight is None else flight.task
 
     def start(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> asyncio.Task[V]:
-        """Return the running computation with this key, or start one. Callers shield it: `await asyncio.shield(…)`, or wait for it."""
-        return self.running(key) or self._start(key, make)
+        """Return the running computation with this key, or start one, which ends even without callers.
 
-    def _start(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> asyncio.Task[V]:
+        Callers shield it: `await asyncio.shield(…)`, or wait for it.
+        """
+        return (self._running(key) or self._start(key, make)).task
+
+    async def join(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> V:
+        """Return the result of the running computation with this key, or of a new one. When all its callers are cancelled, it is cancelled, too.
+
+        A key is used with either `join` or `start`.
+        """
+        flight = self._running(key) or self._start(key, make)
+        flight.waiting += 1
+        try:
+            return await asyncio.shield(flight.task)
+        finally:
+            flight.waiting -= 1
+            if not flight.waiting and not flight.task.done():
+                flight.task.cancel()
+                self._forget(key, flight)  # a later caller does not join it
+
+    def _running(self, key: K) -> _Flight[V] | None:
+        flight = self._flights.get(key)
+        # A task that is done ended in this iteration of the event loop: awaiting it would not give way to other tasks.
+        return flight if flight is not None and not flight.task.done() and flight.version in (None, self._version()) else None
+
+    def _start(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> _Flight[V]:
         flight = self._flights[key] = _Flight()
         flight.task = asyncio.create_task(self._run(flight, make))
         flight.task.add_done_callback(lambda _: self._end(key, flight))
-        return flight.task
+        return flight
 
     async def _run(self, flight: _Flight[V], make: Callable[[], Coroutine[Any, Any, V]]) -> V:
         async with self._places:
             flight.version = self._version()
             return await make()
 
-    def _end(self, key: K, flight: _Flight[V]) -> None:
+    def _forget(self, key: K, flight: _Flight[V]) -> None:
         if self._flights.get(key) is flight:
             del self._flights[key]
+
+    def _end(self, key: K, flight: _Flight[V]) -> None:
+        self._forget(key, flight)
         if not flight.task.cancelled():
             flight.task.exception()  # mark it as retrieved: all callers may be gone
 

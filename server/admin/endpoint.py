@@ -15,6 +15,7 @@ from strawberry.types.graphql import OperationType
 from server.admin.admission import ADMINS, Admission, Admissions
 from server.admin.auth import Viewer, address_of, rate_limited_viewer
 from server.admin.bounds import MAX_TEXT
+from server.admin.disconnects import CLIENT_GONE, ClientGone, while_connected
 from server.admin.filter_warnings import filter_warnings
 from server.admin.loaders import Loaders
 from server.admin.persisted_operations import KnownOperations
@@ -81,7 +82,11 @@ class GraphQL:
                 raise Malformed("The content type must be application/json.")
             body = await _body(request)
             who = await rate_limited_viewer(state, request.scope)
-            document = await self.run(state, who, body, label=who.label if who else f"from {address_of(state, request.scope)}")
+            must_finish = self._may_change(body)
+            running = self.run(state, who, body, label=who.label if who else f"from {address_of(state, request.scope)}")
+            document = await (running if must_finish else while_connected(request.receive, running))
+        except ClientGone:
+            return Response(b"", status_code=CLIENT_GONE)
         except Problem as problem:
             document = error_document(CODES.get(problem.code, "FAILED"), problem.detail)
             headers = {**_HEADERS, **problem.headers}
@@ -116,6 +121,13 @@ class GraphQL:
             for each in counted:
                 if not self._running[each]:
                     del self._running[each]
+
+    def _may_change(self, body: Body) -> bool:
+        """Return True if an operation may be a mutation, which is not interrupted. Raises Malformed."""
+        try:
+            return "mutation" in self.text(body)
+        except UnknownOperation:
+            return False
 
     async def _execute(self, state: Services, who: Viewer | None, query: str, body: Body, admission: Admission | None) -> ResponseDocument:
         """Execute an operation, and return its result or its error."""

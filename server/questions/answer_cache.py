@@ -8,7 +8,6 @@ Answers about small stores are never reused.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import time
 from collections.abc import Callable, Coroutine, Hashable
@@ -78,12 +77,12 @@ def reused(question: Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]) ->
 
 
 def shared(question: Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]:
-    """Make concurrent callers of a question, such as the parts of one page, share one answer."""
+    """Make concurrent callers of a question, such as the parts of one page, share one answer. Once all of them are cancelled, so is the question."""
 
     @functools.wraps(question)
     async def ask(store: Store, /, *arguments: P.args, **named: P.kwargs) -> T:
         running = _RUNNING.setdefault(store, SingleFlight())
-        return await asyncio.shield(running.start(_key(question, arguments, named), lambda: question(store, *arguments, **named)))
+        return await running.join(_key(question, arguments, named), lambda: question(store, *arguments, **named))
 
     return ask
 

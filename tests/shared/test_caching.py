@@ -82,6 +82,38 @@ async def test_a_computation_that_has_just_ended_is_not_shared(recwarn: pytest.W
     assert seen == [None]
 
 
+async def test_a_joined_computation_is_cancelled_with_the_last_of_its_callers() -> None:
+    running: SingleFlight[str, int] = SingleFlight()
+    go_on = asyncio.Event()
+    ended: list[str] = []
+
+    async def make() -> int:
+        try:
+            await go_on.wait()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            await asyncio.sleep(0.01)  # a query that is interrupted ends a little later
+            raise
+        ended.append("done")
+        return 1
+
+    one, other, last = (asyncio.create_task(running.join("a", make)) for _ in range(3))
+    await asyncio.sleep(0)
+    one.cancel()
+    await asyncio.wait({one})
+    go_on.set()
+    assert await asyncio.gather(other, last) == [1, 1]
+    go_on.clear()
+    only = asyncio.create_task(running.join("a", make))
+    await asyncio.sleep(0.01)
+    only.cancel()
+    await asyncio.wait({only})
+    go_on.set()
+    assert await running.join("a", make) == 1  # it does not join the cancelled one, which is still ending
+    assert sorted(ended) == ["cancelled", "done", "done"]
+    assert only.cancelled()
+
+
 async def test_a_refresh_requested_while_another_ends_reads_again(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
     """The change of a project that is saved in the very iteration in which a refresh ends: it once stopped the server for good."""
     projects = Projects(max_targets=10, public=())
