@@ -19,7 +19,10 @@ footfall_track() {
     if [ -t 0 ] && [ -t 1 ]; then _footfall_tty=true; fi
     if [ -t 1 ] && [ -t 2 ]; then (_footfall_show_notice) </dev/null || :; fi
     # Two subshells: the inner one is not a job of the script, so `wait` and `$!` do not see it. Descriptors of the script (locks) are closed.
+    # SIGHUP is ignored before the fork: the script's end may close the terminal before the background process has run. SIGINT is not: bash would
+    # take the Ctrl-C of its user for handled.
     (
+        trap '' HUP
         exec </dev/null >/dev/null 2>&1
         { exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; } || :
         _footfall_plain_shell

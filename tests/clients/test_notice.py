@@ -6,11 +6,10 @@ import contextlib
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.clients.conftest import Host, Wire, environment, eventually, queue_of, queued
+from tests.clients.conftest import Host, Wire, environment, eventually, queue_of
 
 
 def on_terminal(host: Host, url: str, home: Path, *words: str, piped: bool = False, **env: str) -> str:
@@ -72,21 +71,3 @@ def test_a_home_that_cannot_be_written_sees_no_notice_twice(host: Host, home: Pa
     on_terminal(host, wire.url, home)
     assert not queue_of(home).exists()
     assert wire.connections == 0
-
-
-# Runs a program as a terminal's only one: the kernel sends SIGHUP to all processes of its group when it ends.
-LEADER = "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
-
-
-def test_the_event_is_sent_although_the_terminal_closes_with_the_program(
-    make_host: Callable[[str], Host], home: Path, make_wire: Callable[..., Wire]
-) -> None:
-    """The Python client waits until its sender ignores the signal; in the others, the program may end a moment earlier."""
-    host, wire = make_host("python"), make_wire()
-    ours, theirs = pty.openpty()
-    command = [sys.executable, "-c", LEADER, *host.command]
-    with subprocess.Popen(command, env=environment(wire.url, home), stdin=theirs, stdout=theirs, stderr=theirs) as process:
-        os.close(theirs)
-        assert process.wait(timeout=60) == 3
-    os.close(ours)
-    assert eventually(lambda: wire.events() and queued(home) == [])
