@@ -49,9 +49,9 @@ def total(page: Any, label: str) -> str:
     return str(card.locator(".big").inner_text())
 
 
-def add_filter(page: Any, field: str, operator: str, value: str) -> None:
+def add_filter(page: Any, field: str, operator: str, value: str, *, group: str = "Filters") -> None:
     """Add a filter with the keyboard alone."""
-    page.get_by_role("group", name="Filters", exact=True).get_by_role("button", name="Add a filter").press("Enter")
+    page.get_by_role("group", name=group, exact=True).get_by_role("button", name="Add a filter").press("Enter")
     form = page.get_by_role("form", name="New filter")
     expect(form.get_by_role("combobox", name="Field")).to_be_focused()
     page.keyboard.type(field)
@@ -307,3 +307,32 @@ def test_estimates_from_a_sample_are_marked_with_their_margin(site: Any, visit: 
     page = tab.open("/d/sampled")
     card = page.locator(".figure-card").filter(has=page.get_by_role("button", name="Events", exact=True))
     expect(card.locator(".figure-note")).to_contain_text("estimated, ±42%")
+
+
+def test_a_step_of_a_funnel_has_conditions_of_its_own(site: Any, visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/explore?report=funnel&step=init&step=build&within=168")
+    page.get_by_role("button", name="Edit step 2, build").click()
+    add_filter(page, "Operating system", "is any of", "linux", group="Conditions of step 2")
+    page.wait_for_url("**os:is:linux*")
+    page.get_by_label("Next step").select_option("build")  # without the condition
+    tab.settled()
+    name = "build, Operating system is linux"
+    where = [{"field": "name", "values": ["build"]}]
+    steps = [
+        {"name": "init", "where": [{"field": "name", "values": ["init"]}]},
+        {"name": name, "where": [*where, {"field": "os", "values": ["linux"]}]},
+        {"name": "build", "where": where},
+    ]
+    asked = site.ask("AskFunnel", slug="demo", funnel={"steps": steps, "withinHours": 168})["project"]["askFunnel"]["total"]
+    assert 0 < asked[1]["all"] < asked[0]["all"]
+    card = page.get_by_role("region", name="Funnel", exact=True)
+    assert card.locator(".step-figure b").all_inner_texts() == [counted(step["all"]) for step in asked]
+    assert card.locator(".step > b").all_inner_texts() == ["init", name, "build"]
+    page.get_by_role("group", name="Conditions of step 2").get_by_role("button", name="Clear all").click()
+    tab.settled()
+    every = {"name": "any event", "where": []}
+    asked = site.ask("AskFunnel", slug="demo", funnel={"steps": [steps[0], every, steps[2]], "withinHours": 168})["project"]["askFunnel"]["total"]
+    assert card.locator(".step-figure b").all_inner_texts() == [counted(step["all"]) for step in asked]
+    page.get_by_role("button", name="Remove step 2, any event").click()
+    page.wait_for_url("**within=168&step=init&step=build")

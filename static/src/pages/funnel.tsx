@@ -10,6 +10,7 @@ import { useParams } from "../view/address.ts";
 import { useReportLink } from "../view/explore-link.ts";
 import { type Step, eventStep, funnelOf, splitsOf, stepsOf, writeSplits, writeSteps } from "../view/reports.ts";
 import { useView } from "../view/state.ts";
+import { FunnelSteps } from "./funnel-steps.tsx";
 import { groupLabel, splitLabel } from "./measures.ts";
 
 const MOST = 8;
@@ -37,11 +38,7 @@ export default function Funnel({ project }: { project: string }) {
   return (
     <>
       <div class="choose">
-        {steps.map((step, place) => (
-          <button type="button" class="chip" key={`${step.name} ${place}`} onClick={() => choose(steps.filter((_, other) => other !== place))}>
-            {place + 1}. <b>{step.name}</b> <span class="sr">: remove</span> <Icon name="close" size={13} />
-          </button>
-        ))}
+        <FunnelSteps project={project} fields={fields} steps={steps} change={choose} />
         {steps.length < MOST && (
           <select aria-label="Next step" value="" onChange={(event) => event.currentTarget.value && choose([...steps, eventStep(event.currentTarget.value)])}>
             <option value="">{steps.length === 0 ? "First event…" : "Then…"}</option>
@@ -108,7 +105,7 @@ function Steps({ total, people, explore }: { total: Reached[]; people: boolean; 
         {total.map((step, place) => {
           const before = total[place - 1];
           return (
-            <li class="step" key={step.name}>
+            <li class="step" key={place}>
               <span class="step-number">{place + 1}</span>
               <b>{step.name}</b>
               <span class="step-figure">
@@ -147,8 +144,8 @@ function Groups({ answer: { rows, total }, title, people, explore }: { answer: A
             <thead>
               <tr>
                 <th scope="col">Group</th>
-                {total.map(({ name }) => (
-                  <th scope="col" key={name} class="figure">
+                {total.map(({ name }, place) => (
+                  <th scope="col" key={place} class="figure">
                     {name}
                   </th>
                 ))}
@@ -161,7 +158,7 @@ function Groups({ answer: { rows, total }, title, people, explore }: { answer: A
                   {row.steps.map((step, place) => {
                     const whole = installsOf(row.steps[0], people);
                     return (
-                      <td class="figure" key={step.name}>
+                      <td class="figure" key={place}>
                         {place > 0 && <span class="soft">{percent(installsOf(step, people) / whole)}</span>} <b>{count(installsOf(step, people))}</b>
                       </td>
                     );

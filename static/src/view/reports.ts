@@ -20,7 +20,7 @@ const MOST_HOURS = 2160; // the server's maximum
 export const LONGEST_PATH = 5;
 export const MOST_PATHS = 50; // the server's maximum
 
-/** Parses a step of an address: the name of an event, or a name and conditions, as in a segment. */
+/** Parses a step of an address: the name of an event, or a name and conditions, as in a segment. `name;` has no conditions. */
 function stepOf(text: string): Step {
   const [name = "", ...where] = text.split(";");
   const plain = unescape(name);
@@ -31,7 +31,7 @@ function stepOf(text: string): Step {
 function stepText({ name, where }: Step): string {
   const [only, ...more] = where;
   const isPlain = only !== undefined && more.length === 0 && isSame(only, isValue("name", name));
-  return [escape(name), ...(isPlain ? [] : where.map(conditionText))].join(";");
+  return [escape(name), ...(isPlain ? [] : where.length > 0 ? where.map(conditionText) : [""])].join(";");
 }
 
 /** The step that an event of a name meets. */
