@@ -332,7 +332,9 @@ def test_a_step_of_a_funnel_has_conditions_of_its_own(site: Any, visit: Callable
     page.get_by_role("group", name="Conditions of step 2").get_by_role("button", name="Clear all").click()
     tab.settled()
     every = {"name": "any event", "where": []}
-    asked = site.ask("AskFunnel", slug="demo", funnel={"steps": [steps[0], every, steps[2]], "withinHours": 168})["project"]["askFunnel"]["total"]
+    asked = site.ask("AskFunnel", slug="demo", funnel={"steps": [steps[0], every, steps[2]], "withinHours": 168})["project"]["askFunnel"][
+        "total"
+    ]
     assert card.locator(".step-figure b").all_inner_texts() == [counted(step["all"]) for step in asked]
     page.get_by_role("button", name="Remove step 2, any event").click()
     page.wait_for_url("**within=168&step=init&step=build")
