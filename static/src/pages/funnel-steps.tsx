@@ -26,7 +26,7 @@ interface Props {
 export function FunnelSteps({ project, fields, steps, change }: Props) {
   const [editing, setEditing] = useState<number | null>(null);
   const step = editing === null ? undefined : steps[editing];
-  // A step whose name is not made of its conditions was named by whoever saved it.
+  // A name that is not made of the conditions was given to the step when it was saved.
   const renamed = ({ name, where }: Step, next: Condition[]) => (name === nameOf(fields, where) ? nameOf(fields, next) : name);
   return (
     <>
