@@ -126,7 +126,7 @@ async def _check_activity(run: Run, checked: Checked, project: int, found: dict[
         checked.differences.update(found)
     if run.repair and (found or checked.differences[recount.ACTIVITY.table]):
         await run.store.change(*activity_recount.rebuild_statements(project), exclusive=True)
-        log.warning("active_installs_counted_anew", project=project)
+        log.warning("active_installs_recounted", project=project)
 
 
 async def _settle(run: Run, checked: Checked, project: int, found: list[Difference]) -> None:
