@@ -706,16 +706,30 @@ func put(queue string, body []byte) bool {
 	return write(filepath.Join(queue, fmt.Sprintf("%d-%s.0.json", time.Now().UnixMilli(), uuid())), body)
 }
 
-func pause(queue string) (until int64, failures int) {
+// pause is the time of the next attempt, and the number of failures. The pause after a refused key holds for that key only.
+func pause(queue, key string) (until int64, failures int) {
 	text, _ := os.ReadFile(filepath.Join(queue, "wait"))
-	if count, err := fmt.Sscan(string(text), &until, &failures); count != 2 || err != nil {
+	words := strings.Fields(string(text))
+	if len(words) < 2 || len(words) > 2 && words[2] != keyMark(key) {
+		return 0, 0
+	}
+	until, _ = strconv.ParseInt(words[0], 10, 64)
+	failures, err := strconv.Atoi(words[1])
+	if err != nil {
 		return 0, 0
 	}
 	return until, failures
 }
 
-func mustWait(queue string) bool {
-	until, _ := pause(queue)
+func keyMark(key string) string {
+	if len(key) < 4 {
+		return "-"
+	}
+	return key[len(key)-4:]
+}
+
+func mustWait(queue, key string) bool {
+	until, _ := pause(queue, key)
 	remaining := until - time.Now().Unix()
 	return remaining > 0 && remaining < 86460
 }
@@ -727,7 +741,7 @@ type settings struct{ URL, Key, Queue string }
 func (f *Footfall) startSender() {
 	queue := filepath.Join(f.folder, "queue")
 	program, err := os.Executable()
-	if err != nil || mustWait(queue) {
+	if err != nil || mustWait(queue, f.options.Key) {
 		return
 	}
 	command := exec.Command(program)
@@ -827,7 +841,7 @@ func finishSending(queue string) {
 // drain sends all events of the queue that are free, each batch once.
 func drain(sender settings) {
 	for range [10]int{} {
-		if mustWait(sender.Queue) {
+		if mustWait(sender.Queue, sender.Key) {
 			return
 		}
 		taken := claim(sender.Queue)
@@ -842,7 +856,8 @@ func drain(sender settings) {
 		}
 		body := append(append([]byte(`{"events":[`), bytes.Join(bodies, []byte(","))...), "]}"...)
 		status, retryAfter, answer := request("POST", sender.URL+"/v1/events", sender.Key, body)
-		isRefused := status >= 400 && status < 500 && status != 408 && status != 425 && status != 429
+		isKeyRefused := status == 401 || status == 403 // the version of the tool that has another key may deliver the events
+		isRefused := status >= 400 && status < 500 && !isKeyRefused && status != 407 && status != 408 && status != 425 && status != 429
 		if status >= 200 && status < 300 && strings.Contains(answer, `"accepted"`) || isRefused {
 			for _, one := range taken {
 				_ = os.Remove(one.path)
@@ -853,7 +868,7 @@ func drain(sender settings) {
 		for _, one := range taken {
 			_ = os.Rename(one.path, one.free)
 		}
-		_, failures := pause(sender.Queue)
+		_, failures := pause(sender.Queue, sender.Key)
 		if failures++; failures > 12 {
 			failures = 12
 		}
@@ -864,7 +879,11 @@ func drain(sender settings) {
 		if seconds > longest {
 			seconds = longest
 		}
-		write(filepath.Join(sender.Queue, "wait"), []byte(fmt.Sprintf("%d %d\n", time.Now().Unix()+seconds, failures)))
+		mark := ""
+		if isKeyRefused {
+			mark = " " + keyMark(sender.Key)
+		}
+		write(filepath.Join(sender.Queue, "wait"), []byte(fmt.Sprintf("%d %d%s\n", time.Now().Unix()+seconds, failures, mark)))
 		return
 	}
 }

@@ -20,6 +20,7 @@ const LINUX_NULL = 0x103; // the number of the device /dev/null
 const NOT_SHOWN = "the notice was not shown yet";
 const EXIT_WAIT = 50; // ms for which a program that cannot start a process may be held
 const NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+const RETRIED = [401, 403, 407, 408, 425, 429]; // the first two refuse a key: another version of the tool may have a valid one
 const FALSE = ["", "0", "false", "off", "no"];
 const TRUE = ["1", "true", "on", "yes"];
 
@@ -247,7 +248,7 @@ export class Footfall {
     this.#memory.sending = fetch(`${this.url}/v1/events`, options)
       .then(async (answer) => {
         const isTaken = answer.ok && (await answer.text()).includes('"accepted"');
-        const isRefused = answer.status >= 400 && answer.status < 500 && ![408, 425, 429].includes(answer.status);
+        const isRefused = answer.status >= 400 && answer.status < 500 && !RETRIED.includes(answer.status);
         if (!isTaken && !isRefused) throw Number(answer.headers.get("Retry-After")) || 60;
         const bodies = sent.map(([, one]) => one);
         const unsent = (quiet(() => JSON.parse(localStorage.getItem(place))) ?? []).filter(([, one]) => !bodies.includes(one));
@@ -434,11 +435,12 @@ const sendLater = (function (client, memory, names) {
 
 const send = (function (client, queue, names) {
   const now = Date.now();
-  if (names.includes("wait")) {
-    const remaining = parseInt(read(`${queue}/wait`) ?? "0") - now / 1000;
-    if (remaining > 0 && remaining < 86460) return;
-  }
   const { key = "", version = "" } = client.options;
+  if (names.includes("wait")) {
+    const [until, , refused] = (read(`${queue}/wait`) ?? "").trim().split(" ");
+    const remaining = parseInt(until) - now / 1000;
+    if (remaining > 0 && remaining < 86460 && (refused === undefined || refused === keyMark(key))) return;
+  }
   if (!isRuntime(proc.execPath)) {
     drain(JSON.stringify({ url: client.url, key, queue }), files(), EXIT_WAIT).catch(() => {});
     return;
@@ -446,6 +448,11 @@ const send = (function (client, queue, names) {
   const sender = `${encodeURI(client.url)} ${encodeURI(version)}\n`; // ASCII, for `read`
   if (becomesSender(`${queue}/sender`, sender, now, names.includes("sender"))) startSender(JSON.stringify({ url: client.url, key, queue, sender }));
 });
+
+/** The end of a key, which tells in the queue whose key was refused. */
+function keyMark(key) {
+  return key?.length >= 4 ? key.slice(-4) : "-";
+}
 
 function startSender(settings) {
   // `spawn` returns once the new process runs its program. On Linux, a new session is also a new scheduling group ("autogroup"), in which the
@@ -787,7 +794,11 @@ async function drain(settings, fs, within) {
       return undefined;
     }
   };
-  const pause = () => (attempt(() => fs.readFileSync(`${queue}/wait`, "utf8")) ?? "0 0").split(" ").map(Number);
+  const mark = key?.length >= 4 ? key.slice(-4) : "-";
+  const pause = () => {
+    const [until, failures, refused] = (attempt(() => fs.readFileSync(`${queue}/wait`, "utf8")) ?? "0 0").trim().split(" ");
+    return refused && refused !== mark ? [0, 0] : [Number(until), Number(failures)]; // the pause after a refused key holds for that key only
+  };
   const claim = () => {
     const claimed = [];
     const now = Math.floor(Date.now() / 1000);
@@ -831,6 +842,7 @@ async function drain(settings, fs, within) {
     }
     let retryAfter = 0;
     let isDone = false;
+    let isKeyRefused = false;
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(), within);
     try {
@@ -846,7 +858,9 @@ async function drain(settings, fs, within) {
         text += new TextDecoder().decode(piece);
         if (text.length > 4096) break;
       }
-      isDone = (answer.ok && text.includes('"accepted"')) || (answer.status >= 400 && answer.status < 500 && ![408, 425, 429].includes(answer.status));
+      isKeyRefused = [401, 403].includes(answer.status); // the version of the tool that has another key may deliver the events
+      const isRefused = answer.status >= 400 && answer.status < 500 && !isKeyRefused && ![407, 408, 425, 429].includes(answer.status);
+      isDone = isRefused || (answer.ok && text.includes('"accepted"'));
     } catch {
       isDone = false;
     }
@@ -860,7 +874,7 @@ async function drain(settings, fs, within) {
       const seconds = retryAfter ? Math.min(retryAfter, 86400) : Math.min(3600, 15 * 2 ** failures);
       const part = `${queue}/wait.${process.pid}.tmp`; // a run that reads half a file would not wait
       attempt(() => {
-        fs.writeFileSync(part, `${Math.floor(Date.now() / 1000) + seconds} ${failures}\n`);
+        fs.writeFileSync(part, `${Math.floor(Date.now() / 1000) + seconds} ${failures}${isKeyRefused ? ` ${mark}` : ""}\n`);
         fs.renameSync(part, `${queue}/wait`);
       });
       return leave();

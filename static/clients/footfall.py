@@ -27,6 +27,8 @@ MAX_LOCAL = 256 * 1024  # bytes of local.jsonl
 CLAIMED_FOR = 60  # seconds after which a sender that left events claimed is taken for dead
 SEND_WITHIN = 10  # seconds of a sender's whole life with the server
 IN_PROCESS_WAIT = 0.05  # seconds that the exit waits where no process can be started (frozen programs, zip files)
+REFUSED_KEY = (401, 403)  # the version of the tool that has another key may deliver the events
+RETRIED = (*REFUSED_KEY, 407, 408, 425, 429)
 FALSE = ("", "0", "false", "off", "no")
 TRUE = ("1", "true", "on", "yes")
 
@@ -259,7 +261,7 @@ class Footfall:
     def _start_sender(self):
         self._waiting = False
         queue = os.path.join(self._folder, "queue")
-        if _must_wait(queue):
+        if _must_wait(queue, self.key):
             return
         source = os.path.abspath(__file__)
         is_python = "py" in os.path.basename(sys.executable or "").lower() and not getattr(sys, "frozen", False)
@@ -597,18 +599,23 @@ def _remove(path):
         pass
 
 
-def _must_wait(queue):
-    """Return True if the server asked for a pause that has not ended, or did not answer a moment ago."""
-    until, _ = _pause(queue)
+def _must_wait(queue, key):
+    """Return True if the server asked for a pause that has not ended, did not answer a moment ago, or refused the key."""
+    until, _ = _pause(queue, key)
     return 0 < until - time.time() < 86400 + 60
 
 
-def _pause(queue):
+def _pause(queue, key):
+    """The time of the next attempt, and the number of failures. The pause after a refused key holds for that key only."""
     try:
-        until, failures = (_read(os.path.join(queue, "wait")) or "0 0").split()
-        return float(until), int(failures)
+        until, failures, *refused = (_read(os.path.join(queue, "wait")) or "0 0").split()
+        return (float(until), int(failures)) if refused in ([], [_key_mark(key)]) else (0.0, 0)
     except ValueError:
         return 0.0, 0
+
+
+def _key_mark(key):
+    return key[-4:] if key and len(key) >= 4 else "-"
 
 
 def _spawn_orphan(command, env):
@@ -679,12 +686,12 @@ def _drain(url, key, queue):
 
     def give_up():
         _release(claimed)
-        _postpone(queue, None)
+        _postpone(queue, key)
         if threading.current_thread() is not threading.main_thread() and "FOOTFALL_SENDER" in os.environ:
             os._exit(0)
 
     for _ in range(10):
-        if _must_wait(queue):
+        if _must_wait(queue, key):
             return
         claimed[:] = _claim(queue)
         if not claimed:
@@ -696,20 +703,21 @@ def _drain(url, key, queue):
         body = '{"events":[%s]}' % ",".join(body for body in bodies if body.startswith("{"))
         status, retry_after, answer = _request(url + "/v1/events", key, body.encode())
         timer.cancel()
-        if (200 <= status < 300 and '"accepted"' in answer) or (400 <= status < 500 and status not in (408, 425, 429)):
+        if (200 <= status < 300 and '"accepted"' in answer) or (400 <= status < 500 and status not in RETRIED):
             for path, _ in claimed:
                 _remove(path)
             _remove(os.path.join(queue, "wait"))
         else:
             _release(claimed)
-            _postpone(queue, retry_after)
+            _postpone(queue, key, retry_after, status in REFUSED_KEY)
             return
 
 
-def _postpone(queue, retry_after):
-    failures = min(_pause(queue)[1], 12) + 1
+def _postpone(queue, key, retry_after=None, is_key_refused=False):
+    failures = min(_pause(queue, key)[1], 12) + 1
     seconds = min(retry_after, 86400) if retry_after else min(3600, 15 * 2**failures)
-    _write(os.path.join(queue, "wait"), b"%d %d\n" % (time.time() + seconds, failures))
+    mark = " " + _key_mark(key) if is_key_refused else ""
+    _write(os.path.join(queue, "wait"), ("%d %d%s\n" % (time.time() + seconds, failures, mark)).encode())
 
 
 def _request(url, key, body=None, method="POST"):

@@ -391,7 +391,7 @@ impl Footfall {
 
     fn start_sender(&self, queue: &Path) {
         let program = match env::current_exe() {
-            Ok(program) if !must_wait(queue) => program,
+            Ok(program) if !must_wait(queue, self.options.key) => program,
             _ => return,
         };
         let mut command = if cfg!(unix) {
@@ -741,17 +741,22 @@ fn put(queue: &Path, body: &str) -> bool {
     write(&queue.join(format!("{}-{}.0.json", milliseconds(), uuid())), body)
 }
 
-fn pause(queue: &Path) -> (u64, u32) {
+/// The time of the next attempt, and the number of failures. The pause after a refused key holds for that key only.
+fn pause(queue: &Path, key: &str) -> (u64, u32) {
     let text = fs::read_to_string(queue.join("wait")).unwrap_or_default();
     let mut words = text.split_whitespace();
     match (words.next().and_then(|word| word.parse().ok()), words.next().and_then(|word| word.parse().ok())) {
-        (Some(until), Some(failures)) => (until, failures),
+        (Some(until), Some(failures)) if words.next().map_or(true, |refused| refused == key_mark(key)) => (until, failures),
         _ => (0, 0),
     }
 }
 
-fn must_wait(queue: &Path) -> bool {
-    let remaining = pause(queue).0.saturating_sub(milliseconds() / 1000);
+fn key_mark(key: &str) -> &str {
+    key.len().checked_sub(4).and_then(|start| key.get(start..)).unwrap_or("-")
+}
+
+fn must_wait(queue: &Path, key: &str) -> bool {
+    let remaining = pause(queue, key).0.saturating_sub(milliseconds() / 1000);
     remaining > 0 && remaining < 86460
 }
 
@@ -810,7 +815,7 @@ fn finish_sending(queue: &Path) {
 /// Send all events of the queue that are free, each batch once.
 fn drain(url: &str, key: &str, queue: &Path) {
     for _ in 0..10 {
-        if must_wait(queue) {
+        if must_wait(queue, key) {
             return;
         }
         let claimed = claim(queue);
@@ -819,16 +824,18 @@ fn drain(url: &str, key: &str, queue: &Path) {
         }
         let bodies: Vec<&str> = claimed.iter().map(|one| one.body.as_str()).filter(|body| body.starts_with('{')).collect();
         let (status, retry_after, answer) = request("POST", &format!("{}/v1/events", url), key, &format!("{{\"events\":[{}]}}", bodies.join(",")));
-        let is_refused = (400..500).contains(&status) && ![408, 425, 429].contains(&status);
+        let is_key_refused = [401, 403].contains(&status); // the version of the tool that has another key may deliver the events
+        let is_refused = (400..500).contains(&status) && !is_key_refused && ![407, 408, 425, 429].contains(&status);
         if ((200..300).contains(&status) && answer.contains("\"accepted\"")) || is_refused {
             claimed.iter().for_each(|one| drop(fs::remove_file(&one.path)));
             let _ = fs::remove_file(queue.join("wait"));
             continue;
         }
         claimed.iter().for_each(|one| drop(fs::rename(&one.path, &one.free)));
-        let failures = pause(queue).1.min(12) + 1;
+        let failures = pause(queue, key).1.min(12) + 1;
         let seconds = if retry_after > 0 { retry_after.min(86400) } else { (15u64 << failures).min(3600) };
-        write(&queue.join("wait"), &format!("{} {}\n", milliseconds() / 1000 + seconds, failures));
+        let mark = if is_key_refused { format!(" {}", key_mark(key)) } else { String::new() };
+        write(&queue.join("wait"), &format!("{} {}{}\n", milliseconds() / 1000 + seconds, failures, mark));
         return;
     }
 }

@@ -441,11 +441,13 @@ _footfall_drop() { # NUMBER
 
 # The queue: one file per event, `{milliseconds}-{id}.{attempts}.json`; while a sender has it, `….json.{seconds}`.
 _footfall_drain() {
-    work=$queue/$(_footfall_uuid).tmp
+    work=$queue/$(_footfall_uuid).tmp mark=${FOOTFALL_KEY-}
+    mark=${mark#"${mark%????}"} mark=${mark:--}
     for _ in 1 2 3 4 5 6 7 8 9 10; do
         now=$(date +%s)
-        until=0 failures=0
-        if [ -e "$queue/wait" ]; then read -r until failures <"$queue/wait"; fi
+        until=0 failures=0 refused=
+        if [ -e "$queue/wait" ]; then read -r until failures refused <"$queue/wait"; fi
+        if [ "${refused:-$mark}" != "$mark" ]; then until=0 failures=0; fi # the pause after a refused key holds for that key only
         until=${until%%.*}
         case $failures in
             '' | *[!0-9]* | ???*) failures=0 ;;
@@ -466,6 +468,9 @@ _footfall_drain() {
             seconds=$((15 << failures))
             if [ "$seconds" -gt 3600 ]; then seconds=3600; fi
             if [ -n "$retry_after" ]; then seconds=$((retry_after < 86400 ? retry_after : 86400)); fi
+            case $status in
+                401 | 403) failures="$failures $mark" ;;
+            esac
             echo "$((now + seconds)) $failures" >"$work" && mv -f "$work" "$queue/wait"
             rm -f "$work.list" "$work.answer" "$work.head"
             return
@@ -475,7 +480,7 @@ _footfall_drain() {
 
 _footfall_refused() {
     case $status in
-        408 | 425 | 429) return 1 ;;
+        401 | 403 | 407 | 408 | 425 | 429) return 1 ;; # the first two: the version of the tool that has another key may deliver the events
         4??) return 0 ;;
     esac
     return 1

@@ -15,7 +15,7 @@ import os, sys
 from footfall import Footfall
 
 telemetry = Footfall("mytool", os.environ["HOST_URL"], version="1.4.0", command="mytool telemetry", about="https://example.org/t",
-                     sample_rate=float(os.environ.get("HOST_SAMPLE_RATE", 0)))
+                     key=os.environ.get("HOST_KEY"), sample_rate=float(os.environ.get("HOST_SAMPLE_RATE", 0)))
 if sys.argv[1:2] == ["telemetry"]:
     sys.exit(telemetry.cli(sys.argv[2:]))
 with telemetry.command("build", flags=sys.argv[1:]):
@@ -32,7 +32,7 @@ SHELL = """\
 #!/bin/sh
 set -eu
 FOOTFALL_TOOL=mytool FOOTFALL_URL=$HOST_URL FOOTFALL_VERSION=1.4.0 FOOTFALL_COMMAND="mytool telemetry" FOOTFALL_ABOUT=https://example.org/t
-FOOTFALL_SAMPLE_RATE=${{HOST_SAMPLE_RATE-}}
+FOOTFALL_SAMPLE_RATE=${{HOST_SAMPLE_RATE-}} FOOTFALL_KEY=${{HOST_KEY-}}
 . '{clients}/footfall.sh'
 if [ "${{1-}}" = telemetry ]; then
     shift
@@ -51,7 +51,8 @@ exit 3
 
 NODE = """\
 import {{ Footfall }} from "{clients}/footfall.js";
-const options = {{ version: "1.4.0", command: "mytool telemetry", about: "https://example.org/t", sampleRate: Number(process.env.HOST_SAMPLE_RATE) }};
+const {{ HOST_KEY: key, HOST_SAMPLE_RATE: sampleRate }} = process.env;
+const options = {{ version: "1.4.0", key, command: "mytool telemetry", about: "https://example.org/t", sampleRate: Number(sampleRate) }};
 const telemetry = new Footfall("mytool", process.env.HOST_URL, options);
 const words = process.argv.slice(2);
 if (words[0] === "telemetry") process.exit(await telemetry.cli(words.slice(1)));
@@ -78,7 +79,9 @@ import (
 
 func main() {
 	rate, _ := strconv.ParseFloat(os.Getenv("HOST_SAMPLE_RATE"), 64)
-	options := footfall.Options{Version: "1.4.0", Command: "mytool telemetry", About: "https://example.org/t", SampleRate: rate}
+	options := footfall.Options{
+		Version: "1.4.0", Key: os.Getenv("HOST_KEY"), Command: "mytool telemetry", About: "https://example.org/t", SampleRate: rate,
+	}
 	telemetry := footfall.New("mytool", os.Getenv("HOST_URL"), options)
 	if len(os.Args) > 1 && os.Args[1] == "telemetry" {
 		os.Exit(telemetry.CLI(os.Args[2:]))
@@ -108,8 +111,9 @@ mod footfall;
 fn main() {
     let url = std::env::var("HOST_URL").unwrap_or_default();
     let sample_rate = std::env::var("HOST_SAMPLE_RATE").ok().and_then(|rate| rate.parse().ok()).unwrap_or_default();
+    let key: &'static str = Box::leak(std::env::var("HOST_KEY").unwrap_or_default().into_boxed_str());
     let options = footfall::Options {
-        version: "1.4.0", command: "mytool telemetry", about: "https://example.org/t", sample_rate, ..Default::default()
+        version: "1.4.0", key, command: "mytool telemetry", about: "https://example.org/t", sample_rate, ..Default::default()
     };
     let telemetry = footfall::Footfall::new("mytool", &url, options);
     let words: Vec<String> = std::env::args().skip(1).collect();
