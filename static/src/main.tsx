@@ -8,6 +8,7 @@ import "./styles/base.css";
 import "./styles/shell.css";
 import "./styles/parts.css";
 import "./styles/pages.css";
+import { AddressProvider } from "./ui/held.tsx";
 import { BASE } from "./view/base.ts";
 
 const client = new QueryClient({
@@ -31,7 +32,9 @@ if (root) {
   render(
     <QueryClientProvider client={client}>
       <Router base={BASE}>
-        <App />
+        <AddressProvider>
+          <App />
+        </AddressProvider>
       </Router>
     </QueryClientProvider>,
     root,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Error, expect
 
 from tests.dashboard.test_explore import add_filter, ask, bars, counted
 from tests.dashboard.test_figures import MONTH, agree, cells, figure, funnel, overview, spaced
@@ -264,3 +265,24 @@ def test_usage_shows_the_filtered_commands_while_the_cards_below_the_screen_stil
     for route in held:
         route.continue_()
     tab.settled()
+
+
+@pytest.mark.slow
+def test_bars_that_are_clicked_before_the_answers_arrive_set_their_filters_and_are_pressed(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo")
+    held: list[Any] = []
+    page.route("**/graphql", lambda route: held.append(route))  # noqa: PLW0108 - Playwright does not accept a method of a list
+    linux = page.get_by_role("region", name="Operating systems").get_by_role("button", name=re.compile("^linux"))
+    linux.click()
+    page.get_by_role("region", name="Events").get_by_role("button", name=re.compile("^build")).click()
+    page.wait_for_url("**/d/demo?where=os:is:linux&where=name:is:build")
+    expect(linux).to_have_attribute("aria-pressed", "true")
+    linux.click()
+    page.wait_for_url("**/d/demo?where=name:is:build")
+    page.unroute("**/graphql")
+    for route in held:
+        with contextlib.suppress(Error):  # the page no longer needs the answer
+            route.continue_()
+    tab.settled()
+    expect(linux).to_have_attribute("aria-pressed", "false")

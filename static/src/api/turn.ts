@@ -31,7 +31,7 @@ export function useIdle(key: string, skip = false): boolean {
 }
 
 /** Reports whether the card with this `ref` may ask: it is on the screen, or the visible part of the page is answered. */
-export function useTurn(key: string): { ref: (element: Element | null) => void; isDue: boolean } {
+export function useTurn(key: string): { ref: (element: Element | null) => void; isDue: boolean; isVisible: boolean } {
   const [box, setBox] = useState<Element | null>(null);
   const [isVisible, setVisible] = useState(false);
   useLayoutEffect(() => {
@@ -42,5 +42,5 @@ export function useTurn(key: string): { ref: (element: Element | null) => void; 
     observer.observe(box);
     return () => observer.disconnect();
   }, [box]);
-  return { ref: setBox, isDue: useIdle(key, isVisible) };
+  return { ref: setBox, isDue: useIdle(key, isVisible), isVisible };
 }

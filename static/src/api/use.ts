@@ -1,5 +1,6 @@
 import { type Query, type UseQueryResult, hashKey, keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/preact-query";
 import { useMemo } from "preact/hooks";
+import { useUpcomingParams } from "../view/address.ts";
 import { type Data, type Name, ApiError, type Variables, runOperation } from "./client.ts";
 
 const REFRESH = 60_000; // ms
@@ -10,6 +11,20 @@ const next = <T>(query: Query<T, Error>, refresh: (data: T | undefined) => numbe
   query.state.error instanceof ApiError && query.state.error.code === "OFFLINE" ? RECOVER : refresh(query.state.data);
 
 export type Answer<N extends Name> = UseQueryResult<Data<N>, Error>;
+
+const queryOf = <N extends Name>(name: N, variables: Variables<N>) => ({
+  queryKey: [name, variables],
+  queryFn: ({ signal }: { signal: AbortSignal }) => runOperation(name, variables, signal),
+});
+
+/** Queries an operation as soon as the address changes: the request does not wait until the page is drawn. `variablesOf` returns null to wait. */
+export function useAhead<N extends Name>(name: N, variablesOf: (params: URLSearchParams) => Variables<N> | null): void {
+  const client = useQueryClient();
+  useUpcomingParams((params) => {
+    const variables = variablesOf(params);
+    if (variables) void client.prefetchQuery(queryOf(name, variables));
+  });
+}
 
 /**
  * Queries a persisted operation and refetches it each minute while the tab is visible. While a query with new variables loads, the
@@ -22,7 +37,7 @@ export function useOperation<N extends Name>(
 ): Answer<N> {
   const { refresh, enabled = true } = options;
   const client = useQueryClient();
-  const query = { queryKey: [name, variables], queryFn: ({ signal }: { signal: AbortSignal }) => runOperation(name, variables, signal) };
+  const query = queryOf(name, variables);
   // `useQuery` asks once the page is painted; this asks while it is rendered, parents before their children.
   useMemo(() => {
     if (enabled) void client.prefetchQuery(query);

@@ -1,23 +1,25 @@
 import type { QueryClient } from "@tanstack/preact-query";
 import type { ComponentChildren } from "preact";
+import { memo } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Data } from "../api/client.ts";
 import { Link } from "wouter-preact";
 import { runOperation } from "../api/client.ts";
 import { fetchAllValues } from "../api/pages.ts";
 import { useTurn } from "../api/turn.ts";
-import { useOperation } from "../api/use.ts";
+import { useAhead, useOperation } from "../api/use.ts";
 import { Chart } from "../charts/chart.tsx";
 import { Bars, type Bar } from "../ui/bars.tsx";
 import { Card } from "../ui/card.tsx";
 import { Figure } from "../ui/figure.tsx";
+import { Held } from "../ui/held.tsx";
 import { EmptyState, ErrorNotice, QueryResult } from "../ui/states.tsx";
 import { hadReadAccess, rememberReadAccess, useAccount, useFirstEventTime } from "../view/account.ts";
 import { ABOUT_DURATIONS, COUNTS, ago, count, day, estimateOf, growth, margin, moment, percent, plural, points, toLabel } from "../view/format.ts";
 import { isComparable } from "../view/period.ts";
 import { BY_TARGET, errorQuestion, rowsFor, useExploreLink } from "../view/explore-link.ts";
 import { drawableValues, openStep } from "../view/steps.ts";
-import { targetConditions, useView, viewOf } from "../view/state.ts";
+import { type View, targetConditions, useView, viewOf } from "../view/state.ts";
 import { type Condition, isValue, splitBy } from "../view/conditions.ts";
 import { VersionGroups, VersionPartSelect, useVersionPart } from "./version-groups.tsx";
 import { METRICS, type Metric, type MetricName, type Page, metricOf } from "./metrics.ts";
@@ -53,10 +55,18 @@ export function Overview({ project }: { project: string }) {
   const variables = pageVariables(project, params, reads);
   const picked = metricOf(params.get("metric"), variables.step);
   const answer = useOperation("OverviewPage", variables);
+  useAhead("OverviewPage", (next) => pageVariables(project, next, reads));
   useEffect(() => rememberReadAccess(reads), [reads]);
   return (
     <QueryResult answer={answer} height={640}>
-      {({ project: page }) => <Figures page={page} project={project} metric={hasData(page, picked) ? picked : "events"} />}
+      {({ project: page }) => (
+        <>
+          <Held isStale={answer.isPlaceholderData}>
+            <Figures page={page} project={project} metric={hasData(page, picked) ? picked : "events"} />
+          </Held>
+          <Parts page={page} project={project} />
+        </>
+      )}
     </QueryResult>
   );
 }
@@ -110,7 +120,6 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
         <Main page={page} project={project} metric={metric} compared={compared} />
         <Outcomes page={page} project={project} />
       </div>
-      <Parts page={page} project={project} />
     </>
   );
 }
@@ -180,7 +189,7 @@ function Parts({ page, project }: { page: Page; project: string }) {
   const part = useVersionPart();
   return (
     <div class="grid">
-      {part ? <VersionGroups project={project} part={part} /> : <Values title="Versions" project={project} of={page.versions} by="version" note={reads && <VersionPartSelect />} />}
+      {part ? <VersionGroups project={project} part={part} /> : <Values title="Versions" project={project} of={page.versions} by="version" note={reads && VERSION_PART} />}
       <Values title="Events" project={project} of={page.names} by="name" />
       {reads && <Values title="Tools and targets" project={project} of={page.targets} by="target" />}
       {reads && <Recent errors={page.errors} failures={page.series.failures.reduce((sum, value) => sum + value, 0)} project={project} />}
@@ -192,6 +201,7 @@ function Parts({ page, project }: { page: Page; project: string }) {
   );
 }
 
+const VERSION_PART = <VersionPartSelect />; // one object, so that the card is drawn only when its data changes
 const BY = { version: "VERSION", os: "OS", runtime: "RUNTIME", pm: "PACKAGE_MANAGER", name: "NAME", target: "TARGET", env: "ENVIRONMENT" } as const;
 /** The field of each breakdown in questions. */
 const FIELDS = { version: "version", os: "os", runtime: "runtime", pm: "package_manager", name: "name", target: "target", env: "environment" } as const;
@@ -224,10 +234,12 @@ const NO_INSTALLS_KEPT = "Installs by value are not counted: retention has delet
 /** Breakdown by one dimension. With filters, it asks for itself, beside the page. */
 function Values(props: ValuesProps) {
   const { project, of, by } = props;
-  const { span, filter, where } = useView();
-  const isOwn = where.length > 0;
-  const variables = { slug: project, by: BY[by], period: span.period, filter, first: BY_EVENTS.has(by) ? FEW : MANY };
-  const { ref, isDue } = useTurn(JSON.stringify(variables));
+  const view = useView();
+  const isOwn = view.where.length > 0;
+  const variablesOf = ({ span, filter }: View) => ({ slug: project, by: BY[by], period: span.period, filter, first: BY_EVENTS.has(by) ? FEW : MANY });
+  const variables = variablesOf(view);
+  const { ref, isDue, isVisible } = useTurn(JSON.stringify(variables));
+  useAhead("Breakdown", (params) => askedBy(params, isVisible, variablesOf));
   const answer = useOperation("Breakdown", variables, { enabled: isOwn && isDue });
   const now = isOwn ? answer.data?.project.breakdown : of;
   const last = useRef(now);
@@ -238,9 +250,17 @@ function Values(props: ValuesProps) {
   const isStale = now === undefined || (isOwn && answer.isPlaceholderData);
   return (
     <div class={isStale ? "stale" : ""} ref={ref} aria-busy={isStale}>
-      <ValuesCard {...props} of={shown} />
+      <Held isStale={isStale}>
+        <ValuesCard {...props} of={shown} />
+      </Held>
     </div>
   );
+}
+
+/** Variables of a card for new parameters of the address; null if it does not ask, or waits for its turn. */
+function askedBy<V>(params: URLSearchParams, isVisible: boolean, variablesOf: (view: View) => V): V | null {
+  const view = viewOf(params);
+  return isVisible && view.where.length > 0 ? variablesOf(view) : null;
 }
 
 /** A card whose question failed. */
@@ -249,7 +269,7 @@ function Failed({ title, answer }: { title: string; answer: { error: Error | nul
 }
 
 /** The most common values, or all of them when expanded. */
-function ValuesCard({ title, project, of: first, by, active, note }: ValuesProps & { of: Breakdown }) {
+const ValuesCard = memo(({ title, project, of: first, by, active, note }: ValuesProps & { of: Breakdown }) => {
   const { people, span, filter } = useView();
   const explore = useExploreLink(project);
   const [whole, setWhole] = useState(false);
@@ -299,7 +319,7 @@ function ValuesCard({ title, project, of: first, by, active, note }: ValuesProps
       {...(of.rows.length > 0 && known.length === 0 ? { nothing: "No event in this period reports this." } : {})}
     />
   );
-}
+});
 
 /** The most common versions, plus up to two rare versions with a low success rate. */
 function withOutstanding(bars: Bar[]): Bar[] {
@@ -311,10 +331,12 @@ type Errors = NonNullable<Page["errors"]>;
 
 /** The most common errors. With filters, the card asks for itself, beside the page. */
 function Recent({ errors: given, failures, project }: { errors: Errors | undefined; failures: number; project: string }) {
-  const { span, filter, where } = useView();
-  const isOwn = where.length > 0;
-  const variables = { slug: project, period: span.period, filter, first: 6 };
-  const { ref, isDue } = useTurn(JSON.stringify(variables));
+  const view = useView();
+  const isOwn = view.where.length > 0;
+  const variablesOf = ({ span, filter }: View) => ({ slug: project, period: span.period, filter, first: 6 });
+  const variables = variablesOf(view);
+  const { ref, isDue, isVisible } = useTurn(JSON.stringify(variables));
+  useAhead("ErrorTypes", (params) => askedBy(params, isVisible, variablesOf));
   const answer = useOperation("ErrorTypes", variables, { enabled: isOwn && isDue });
   const now = isOwn ? answer.data?.project.errors : given;
   const last = useRef(now);
@@ -325,7 +347,9 @@ function Recent({ errors: given, failures, project }: { errors: Errors | undefin
   const isStale = now === undefined || (isOwn && answer.isPlaceholderData);
   return (
     <div class={isStale ? "stale" : ""} ref={ref} aria-busy={isStale}>
-      <RecentCard errors={errors} failures={failures} project={project} />
+      <Held isStale={isStale}>
+        <RecentCard errors={errors} failures={failures} project={project} />
+      </Held>
     </div>
   );
 }

@@ -1,4 +1,5 @@
-import { useMemo } from "preact/hooks";
+import { createContext } from "preact";
+import { useContext, useEffect, useMemo, useRef } from "preact/hooks";
 import { navigate, useSearch } from "wouter-preact/use-browser-location";
 
 /** Encodes parameters for an address. Colons and commas stay readable. */
@@ -10,8 +11,12 @@ export function pathWith(path: string, params: URLSearchParams): string {
   return text ? `${path}?${text}` : path;
 }
 
-/** The undecoded query of the address, without its question mark. The router's own hook decodes it, and parsing would decode it again. */
-export const useQueryText = (): string => useSearch().replace(/^\?/, "");
+/** The undecoded query of the browser's address, without its question mark. The router's own hook decodes it, and parsing would decode it again. */
+export const useBrowserQuery = (): string => useSearch().replace(/^\?/, "");
+
+/** The query that a part of the page is drawn for: that of the address, or an older one. */
+export const QueryTextContext = createContext("");
+export const useQueryText = (): string => useContext(QueryTextContext);
 
 type Change = (change: (next: URLSearchParams) => void) => void;
 
@@ -22,8 +27,22 @@ export function useParams(): [URLSearchParams, Change] {
   return [params, changeAddress];
 }
 
+const upcoming = new Set<(params: URLSearchParams) => void>();
+
+/** Calls a function with new parameters of the address before anything is drawn with them, such as to ask a question. */
+export function useUpcomingParams(call: (params: URLSearchParams) => void): void {
+  const last = useRef(call);
+  last.current = call;
+  useEffect(() => {
+    const listener = (params: URLSearchParams) => last.current(params);
+    upcoming.add(listener);
+    return () => void upcoming.delete(listener);
+  }, []);
+}
+
 const changeAddress: Change = (change) => {
   const next = new URLSearchParams(location.search);
   change(next);
+  for (const call of upcoming) call(next);
   navigate(pathWith(location.pathname, next));
 };

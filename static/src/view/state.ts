@@ -61,7 +61,7 @@ export function useView(): Viewing {
   const [params, change] = useParams();
   const view = useMemo(() => viewOf(params), [params]);
   const setWhere = (where: Condition[]) => change((next) => writeWhere(next, where));
-  const isSet = (conditions: Condition[]) => conditions.every((condition) => view.where.some((other) => isSame(condition, other)));
+  const isSet = (conditions: Condition[]) => includes(view.where, conditions);
   return {
     ...view,
     set: (changes) =>
@@ -75,11 +75,18 @@ export function useView(): Viewing {
     setWhere,
     isSet,
     toggle: (conditions) => {
-      const kept = view.where.filter((other) => !conditions.some((condition) => isSame(condition, other) || isWider(other, condition)));
-      setWhere(isSet(conditions) ? kept : [...kept, ...conditions]);
+      // From the address: the drawn page may be that of an older one.
+      change((next) => {
+        const where = whereOf(next);
+        const kept = where.filter((other) => !conditions.some((condition) => isSame(condition, other) || isWider(other, condition)));
+        writeWhere(next, includes(where, conditions) ? kept : [...kept, ...conditions]);
+      });
     },
   };
 }
+
+/** Reports whether all of some conditions are among those of a filter. */
+const includes = (where: Condition[], conditions: Condition[]): boolean => conditions.every((condition) => where.some((other) => isSame(condition, other)));
 
 /** Reports whether a condition allows several values, all of the other's among them. */
 const isWider = (one: Condition, other: Condition): boolean =>
