@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from server.fields import BY_NAME
 from server.history import History
 from server.questions import joint_reads
 from server.questions.facts import COUNTED, Facts
+from server.questions.history_facts import HistoryFacts
 from server.questions.question import Measure, Question
 from server.questions.reader import Reader, kept_since, versions_of
 from server.questions.sql import Sql, read, sql
@@ -50,7 +52,7 @@ async def counts_by_field(
         facts, since = reader.facts(Facts, question.period, ()), reader.since or None
         if reader.since >= question.period.end:
             return None, since
-        rows = await reader.read_history(facts, lambda given, engine: _by_value(given, engine, fields, _SUMS if sums else ()), joint=joint)
+        rows = await reader.read_history(facts, partial(_by_value, fields=fields, sums=_SUMS if sums else ()), joint=joint)
     if rows is not None:
         found: Counts = {field: {} for field in fields}
         for row in rows:
@@ -67,6 +69,8 @@ def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str], sums: Sequ
 
     `sums` are measures that are summed up for each value, of all events: without an install or with a wrong clock, too.
     """
+    if sums and len(fields) == 1 and isinstance(facts, HistoryFacts) and facts.has_marks:
+        return _marked_by_value(facts, engine, fields[0], sums)
     columns = ", ".join(f"{facts.shown(BY_NAME[field])} AS {field}" for field in fields)
     added = "".join(f", SUM({each}) AS {each}" for each in sums)
     counted = "COUNT(install_id) AS installs_all, COUNT(CASE WHEN people = 1 THEN install_id END) AS installs_people"
@@ -90,6 +94,23 @@ def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str], sums: Sequ
         f"{'' if sums else COUNTED} GROUP BY ALL",
     )
     return sql(f"WITH seen AS {'NOT ' if is_one else ''}MATERIALIZED (", seen, f") {parts}")
+
+
+def _marked_by_value(facts: HistoryFacts, engine: SqlEngine, field: str, sums: Sequence[str]) -> Sql:
+    """Like `_by_value`, of one field, in two reads: only the sums need events that add no install, and they do not need groups of installs."""
+    value, marked = facts.shown(BY_NAME[field]), facts.for_installs()
+    summed = "".join(f", SUM({facts.summed(each)}) AS {each}_all" for each in sums)
+    nothing = ", 0" * len(sums)
+    names = ("installs_all", "installs_people", *(f"{each}_all" for each in sums))
+    return sql(
+        f"SELECT '{field}' AS field, value, {', '.join(f'SUM({name}) AS {name}' for name in names)} FROM ("
+        f"SELECT {value} AS value, 0 AS installs_all, 0 AS installs_people{summed} FROM ",
+        facts.source_rows(engine),
+        f" GROUP BY 1 UNION ALL SELECT value, COUNT(install_id), COUNT(CASE WHEN people = 1 THEN install_id END){nothing} FROM ("
+        f"SELECT {value} AS value, {facts.counted_install} AS install_id, MAX({facts.people}) AS people FROM ",
+        marked.source_rows(engine),
+        " GROUP BY 1, 2) AS by_install GROUP BY 1) AS counted GROUP BY 2",
+    )
 
 
 async def _from_contexts(store: Store, facts: Facts, fields: Sequence[str]) -> Counts:
