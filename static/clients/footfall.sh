@@ -30,7 +30,8 @@ footfall_track() {
         if [ "$state" = off ]; then exit; fi
         {
             trap '' HUP INT
-            _footfall_self=$(exec sh -c 'echo "$PPID"')
+            _footfall_self=${BASH_VERSION:+${BASHPID-}} # without two processes, which would compete with the end of the script
+            [ -n "$_footfall_self" ] || _footfall_self=$(exec sh -c 'echo "$PPID"')
             renice -n 19 -p "$_footfall_self"
             cd / || :
             _footfall_record "$@"

@@ -117,10 +117,12 @@ def eventually(check: Callable[[], Any]) -> Any:
 def settled(home: Path) -> bool:
     """Wait until no process uses this home folder: senders may still change its files."""
 
-    def is_quiet() -> bool:
-        return not any(_home_of(process) == str(home) for process in psutil.process_iter())
+    return bool(eventually(lambda: not processes_of(home)))
 
-    return bool(eventually(is_quiet))
+
+def processes_of(home: Path) -> list[psutil.Process]:
+    """The processes that use this home folder."""
+    return [process for process in psutil.process_iter() if _home_of(process) == str(home)]
 
 
 def _home_of(process: psutil.Process) -> str | None:

@@ -18,7 +18,20 @@ from typing import Any
 import pytest
 
 from tests.clients import hosts
-from tests.clients.conftest import ACCEPTED, Host, Wire, drip, environment, eventually, garbage, hang, queue_of, queued, replying
+from tests.clients.conftest import (
+    ACCEPTED,
+    Host,
+    Wire,
+    drip,
+    environment,
+    eventually,
+    garbage,
+    hang,
+    processes_of,
+    queue_of,
+    queued,
+    replying,
+)
 
 WRONG = {
     "hangs": hang,
@@ -85,6 +98,14 @@ def test_output_is_complete_while_the_server_hangs(host: Host, home: Path, make_
     host.run(wire.url, home)
     assert not (queue_of(home) / "wait").exists()
     assert eventually(lambda: wire.connections)
+
+
+@pytest.mark.each_client
+def test_senders_run_with_the_lowest_priority(host: Host, home: Path, make_wire: Callable[..., Wire]) -> None:
+    wire = make_wire(hang)
+    host.run(wire.url, home)
+    assert eventually(lambda: wire.requests)
+    assert {process.nice() for process in processes_of(home) if process.is_running()} == {19}
 
 
 @pytest.mark.parametrize("status", ["301 Moved Permanently", "307 Temporary Redirect", "308 Permanent Redirect"])
