@@ -653,9 +653,12 @@ function readAll(path) {
   return quiet(() => files().readFileSync(path, "utf8"));
 }
 
+/** Create a folder and its parents. With `recursive`, Node.js never returns if mkdir answers ENOENT, as in /proc and under automounters. */
 function makeFolder(path) {
   const fs = files();
-  if (!fs.existsSync(path)) fs.mkdirSync(path, { recursive: true, mode: 0o700 });
+  if (!path || fs.existsSync(path)) return;
+  makeFolder(path.slice(0, path.lastIndexOf("/")));
+  quiet(() => fs.mkdirSync(path, { mode: 0o700 })); // another run may create it at the same time
 }
 
 function remove(path) {

@@ -83,6 +83,13 @@ def test_a_home_that_cannot_be_written_sees_no_notice(host: Host, home: Path, ma
     assert on_terminal(host, wire.url, home) == "hello\n"
 
 
+@pytest.mark.each_client
+def test_a_home_that_cannot_be_created_delays_nothing(host: Host, make_wire: Callable[..., Wire]) -> None:
+    """In /proc, as under an automounter, `mkdir` answers that there is no such folder: Node.js tries forever with `recursive`."""
+    ran = host.run(make_wire().url, Path("/proc/none"))
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("hello\n", "", 3)
+
+
 @pytest.mark.parametrize("name", ['Jürgen\'s "home" ☃ $HOME `x` \\ 100%', "two  blanks ", "-n"])
 def test_a_home_with_any_name_works(host: Host, tmp_path: Path, make_wire: Callable[..., Wire], name: str) -> None:
     wire, home = make_wire(), tmp_path / name
