@@ -134,8 +134,8 @@ async def _warnings(store: Store, report: Funnel, total: list[FunnelStep], histo
     if empty is None:
         return []
     found = await suggestions.warnings(store, report.question(empty), (Segment(""),), history)
-    together = "No event in this period meets all conditions together."
-    return [each for each in found if each.message != together] if empty else found
+    unexplained = (f"{suggestions.ALL} together.", f"{suggestions.ALONE}.")  # events may meet them, but not after the step before
+    return [each for each in found if each.message not in unexplained] if empty else found
 
 
 # For each place and step of the funnel: installs, all and people's.

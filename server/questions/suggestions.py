@@ -32,6 +32,7 @@ MAX_PROPERTIES = 200
 # Conditions that events were found to meet, and the seconds for which each is remembered: later events cannot change it.
 _MOST_MET, _MET_FOR = 1_000, 60.0
 _MET: WeakKeyDictionary[Store, BoundedDict[Question, float]] = WeakKeyDictionary()
+ALONE, ALL = "No event in this period meets the condition", "No event in this period meets all conditions"
 _POSITIVE = (Op.IS, Op.PREFIX, Op.CONTAINS, Op.SEMVER)
 
 
@@ -59,7 +60,10 @@ async def warnings(store: Store, question: Question, empty: tuple[Segment, ...],
                 found += map(_warning, explained[condition])
         if conditions and not any(explained[condition] for condition in conditions):
             place = f" of segment `{segment.name}`" if segment.name else ""
-            found.append(QuestionWarning("where", f"No event in this period meets all conditions{place} together.", []))
+            if len(conditions) == 1 and conditions[0].op not in _POSITIVE:
+                found.append(QuestionWarning(conditions[0].field, f"{ALONE}{place}.", []))
+            else:
+                found.append(QuestionWarning("where", f"{ALL}{place} together.", []))
     return found
 
 

@@ -106,6 +106,13 @@ async def test_the_values_that_a_filter_could_have_taken(store: Store, ids: Even
     assert "Did you mean `2.7.0`?" in answer.warnings[0].message
 
 
+async def test_a_single_condition_without_a_value_to_suggest_has_a_warning_of_its_own(store: Store, ids: EventIds) -> None:
+    await send(store, ids, NOW - DAY)
+    answer = await ask(store, Question(project=1, period=last(7), where=(Condition("properties.stag", Op.EXISTS),)), now=NOW)
+    warnings = [(each.field, each.message) for each in answer.warnings]
+    assert warnings == [("properties.stag", "No event in this period meets the condition.")]
+
+
 async def test_conditions_that_match_alone_but_not_together_have_a_warning(store: Store, ids: EventIds) -> None:
     await send(store, ids, NOW - DAY)
     await send(store, ids, NOW - DAY, context=LINUX)
