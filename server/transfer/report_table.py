@@ -12,11 +12,12 @@ from server.questions.cohorts import InstallCount, Retention, RetentionAnswer, R
 from server.questions.funnel import Funnel, FunnelAnswer, FunnelStep
 from server.questions.paths import Direction, PathGroup, Paths, PathsAnswer
 from server.questions.question import Audience
-from server.terminal import as_text, plain_table
+from server.terminal import as_text, out, plain_table
 from server.transfer.answer_rows import NO_VALUE, OTHER
 from server.transfer.report_rows import Covered, Group, key_columns
 
-MAX_COLUMNS = 13  # steps of retention that a terminal shows
+MAX_COLUMNS = 13  # steps of retention that a wide terminal shows
+_BEFORE, _SHARE = 30, 9  # characters of the group and its installs, and of a share such as `100.0 %`
 _NONE = "-"
 _TOTAL = "(all)"
 
@@ -49,7 +50,7 @@ def funnel_table(report: Funnel, answer: FunnelAnswer) -> Table:
 def retention_table(report: Retention, answer: RetentionAnswer) -> Table:
     """Lay out retention: a line for each cohort; with a split, a line for each group, over its cohorts."""
     people = report.audience is Audience.PEOPLE
-    columns = range(min(MAX_COLUMNS, len(answer.starts)))
+    columns = range(_columns(answer))
     heads = key_columns(report.by) if report.by else [report.over.value]
     found = _table(heads, ["installs", *(f"+{after}" for after in columns)])
 
@@ -109,8 +110,13 @@ def retention_notes(report: Retention, answer: RetentionAnswer) -> Iterator[str]
     if answer.partial_step is not None:
         start = answer.starts[answer.partial_step]
         yield f"The {report.over.value} that begins at {utc_minute(start)} UTC has not ended; the line of all cohorts leaves it out."
-    if len(answer.starts) > MAX_COLUMNS:
-        yield f"The table ends after {MAX_COLUMNS} {report.over.value}s; files have all."
+    if len(answer.starts) > _columns(answer):
+        yield f"The table ends after {_columns(answer)} {report.over.value}s; files have all."
+
+
+def _columns(answer: RetentionAnswer) -> int:
+    """Return the number of steps that the terminal can show without cutting a figure."""
+    return max(1, min(MAX_COLUMNS, len(answer.starts), (out.width - _BEFORE) // _SHARE))
 
 
 def _path(report: Paths, names: list[str], is_other: bool) -> str:
@@ -124,7 +130,7 @@ def _path(report: Paths, names: list[str], is_other: bool) -> str:
 def _table(left: Iterable[str], right: Iterable[str]) -> Table:
     found = plain_table(*map(as_text, left))
     for head in right:
-        found.add_column(as_text(head), justify="right")
+        found.add_column(as_text(head), justify="right", no_wrap=True)
     return found
 
 

@@ -12,6 +12,7 @@ import click
 import httpx
 import pytest
 
+from server import terminal
 from server.transfer.ask_command import ask_command
 from server.transfer.import_sources import Source
 from server.transfer.report_commands import REPORT_COMMANDS
@@ -78,6 +79,19 @@ def test_the_command_writes_a_table_and_files_with_its_split(run: Any, name: str
     rows = [json.loads(line) for line in run(ask_command, name, "default", *SPAN, *options, "--format", "jsonl").stdout.splitlines()]
     assert {REPORTS[name]["by"], "is_other", "installs_all", "installs_people"} <= rows[0].keys()
     assert any(row["installs_all"] for row in rows)
+
+
+@pytest.mark.parametrize("options", [("--by", "os"), ()])
+def test_retention_in_a_narrow_terminal_has_fewer_steps_and_whole_figures(
+    run: Any, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(terminal.out, "width", 80)
+    ran = run(ask_command, "retention", "default", *SPAN, *options)
+    head, *rows = (line.split() for line in ran.stdout.splitlines())
+    assert head[2:] == [f"+{after}" for after in range(5)]
+    assert "…" not in ran.stdout
+    assert all(len(row) <= 12 for row in rows)
+    assert "The table ends after 5 weeks" in ran.stderr
 
 
 def test_retention_by_os_adds_up_to_retention_of_all(run: Any) -> None:
