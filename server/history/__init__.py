@@ -32,7 +32,7 @@ history        the queries, and the interface of the above
 from server.history.day_marks import ALONE, REPEATED
 from server.history.event_columns import DAY_MARK, UNMARKED
 from server.history.history import LAG, MAX_TAIL, History, HistoryReport, OutOfMemory, Reading, Statement
-from server.history.property_columns import numbers_column, texts_column
+from server.history.property_columns import is_array, numbers_column, texts_column, texts_in
 
 __all__ = [
     "ALONE",
@@ -46,6 +46,8 @@ __all__ = [
     "OutOfMemory",
     "Reading",
     "Statement",
+    "is_array",
     "numbers_column",
     "texts_column",
+    "texts_in",
 ]  # fmt: skip

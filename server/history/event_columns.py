@@ -70,6 +70,6 @@ def from_lines(file: str, longest: int) -> str:
 
 EMPTY = f"SELECT {', '.join(f'CAST(NULL AS {column.type}) AS {column.name}' for column in COLUMNS)}, {_MARKED} WHERE false"
 
-_FORMAT = 3  # raise it if the columns of properties or marks change
+_FORMAT = 4  # raise it if the columns of properties or marks change
 SIGNATURE = f"{zlib.crc32(repr((COLUMNS, _FORMAT)).encode()):08x}"
 """Names the columns in a manifest, so that files of other columns are read from the store again."""

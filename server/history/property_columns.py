@@ -1,8 +1,10 @@
 """Properties as columns of their own: in a segment, those that projects count by and the most frequent ones; in a question, those that it needs.
 
-A property has two columns of lists. The texts of its elements are distinct; the text of null, of an object or of a list in a list is NULL. The
-numbers are those of elements that are numbers, and NULL for others. A scalar and a missing value are lists of one element. A question therefore
-treats scalars and lists alike, and unnests a column without a join.
+A property has two columns. The texts are one VARCHAR, which Parquet stores as numbers of a dictionary: a scalar as it is, the distinct elements of a
+list as an array of JSON. A scalar that begins with a bracket is an array of one element. The text of null, of an object or of a list in a list is
+NULL, and so is the column without any text. `texts_in` turns it into a list, which has at least one element.
+
+The numbers are a list: those of elements that are numbers, and NULL for others. A scalar and a missing value are lists of one element.
 """
 
 from __future__ import annotations
@@ -34,6 +36,16 @@ def texts_column(name: str) -> str:
 def numbers_column(name: str) -> str:
     """Return the column of a property's numbers."""
     return f"numbers_{_hash(name)}"
+
+
+def texts_in(column: str) -> str:
+    """Return the expression of the list of texts in a column of texts."""
+    return f"CASE WHEN {is_array(column)} THEN from_json({column}, '[\"VARCHAR\"]') ELSE [{column}] END"
+
+
+def is_array(column: str) -> str:
+    """Return the condition that a column of texts has an array of JSON."""
+    return f"starts_with({column}, '[')"
 
 
 def _hash(name: str) -> str:
@@ -71,12 +83,22 @@ def select(source: str, wanted: Sequence[str], stored: Collection[str] = ()) -> 
 
 
 def _texts(document: str) -> str:
-    texts = _EACH.format(document=document, of_element=_TEXT.format("element"))
-    # `list_distinct` leaves NULL out, and the list must not be empty.
-    several = (
-        f"list_concat(list_distinct({texts}), CASE WHEN list_count({texts}) < len({texts}) OR len({texts}) = 0 THEN [NULL] ELSE [] END)"
-    )
-    return f"CASE WHEN json_type({document}) = 'ARRAY' THEN {several} ELSE [{_TEXT.format(document)}] END"
+    text, texts = _TEXT.format(document), _EACH.format(document=document, of_element=_TEXT.format("element"))
+    # `list_distinct` leaves NULL out.
+    distinct = "list_concat(list_distinct(texts), CASE WHEN list_count(texts) < len(texts) THEN [NULL] ELSE [] END)"
+    several, alone = _let("texts", texts, _let("found", distinct, _ENCODED)), _let("text", text, _ENCODED_ALONE)
+    return f"CASE WHEN json_type({document}) = 'ARRAY' THEN {several} ELSE {alone} END"
+
+
+# A list of one text and that text are stored alike.
+_ENCODED = f"CASE WHEN len(found) < 2 AND {is_array('found[1]')} IS NOT TRUE THEN found[1] ELSE CAST(to_json(found) AS VARCHAR) END"
+
+_ENCODED_ALONE = f"CASE WHEN {is_array('text')} THEN CAST(to_json([text]) AS VARCHAR) ELSE text END"
+
+
+def _let(name: str, value: str, expression: str) -> str:
+    """Return an expression that uses a value by its name, so that DuckDB computes it once: within CASE, it repeats equal expressions."""
+    return f"list_transform([{value}], lambda {name}: {expression})[1]"
 
 
 def _numbers(document: str) -> str:

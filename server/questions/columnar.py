@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 
+from server.history import texts_in
 from server.questions.question import Audience
 from server.questions.sql import Sql, bound, sql
 
@@ -52,22 +53,40 @@ def _encoded(key: str | None) -> str:
     return "" if key is None else f"={key}"
 
 
-def sums_of_elements(rows: Sql, groups: Sequence[tuple[str | None, str | None]], sums: Iterable[str]) -> Sql:
-    """Sums by place and step, like `counting.counts`, of rows with a list of `elements`. A row counts once in each place of its elements.
+def largest_elements(rows: Sql, measure: str, audience: Audience, first: int) -> Sql:
+    """Like `counting.largest`, of rows with the texts of a property in `elements`, by a sum. `lists` is the number of different lists."""
+    size = f"people * {measure}" if audience is Audience.PEOPLE else measure
+    return sql(
+        f"WITH lists AS MATERIALIZED (SELECT elements, SUM(events) AS events, SUM({size}) AS size FROM (",
+        rows,
+        ") AS listed GROUP BY elements) SELECT k1, NULL AS k2, (SELECT COUNT(*) FROM lists) AS lists"
+        f" FROM (SELECT events, size, unnest({texts_in('elements')}) AS k1 FROM lists) AS each"
+        f" GROUP BY k1 HAVING SUM(events) > 0 ORDER BY SUM(size) DESC, k1 IS NULL, k1 LIMIT {first + 1}",
+    )
 
-    Rows with the same places are added up first, so that few lists are taken apart.
+
+def sums_of_elements(rows: Sql, groups: Sequence[tuple[str | None, str | None]], sums: Iterable[str], *, is_few: bool) -> Sql:
+    """Sums by place and step, like `counting.counts`, of rows with the texts of a property in `elements`. A row counts once in each place of its texts.
+
+    Rows with the same places are added up first, so that few lists are taken apart; if there are few (`is_few`), rows with the same texts.
     """
     listed = sql("CAST(CAST(", bound(json.dumps([first for first, _ in groups])), " AS JSON) AS VARCHAR[])")
+    places = sql(f"list_transform({texts_in('elements')}, lambda element: COALESCE(list_position(", listed, ", element), 0) - 1) AS places")
     names = tuple(sums)
     inner = "".join(f", SUM({name}) AS {name}, SUM(people * {name}) AS {name}_people" for name in names)
     outer = "".join(f", SUM({name}) AS {name}_all, SUM({name}_people) AS {name}_people" for name in names)
+    if is_few:
+        summed = sql(
+            "SELECT *, ", places, f" FROM (SELECT elements, step{inner} FROM (", rows, ") AS listed GROUP BY elements, step) AS alike"
+        )
+    else:
+        summed = sql(
+            f"SELECT places, step{inner} FROM (SELECT *, ", places, " FROM (", rows, ") AS listed) AS placed GROUP BY places, step"
+        )
     return sql(
-        f"SELECT place, step{outer} FROM (SELECT *, unnest(list_distinct(places)) AS place FROM (SELECT places, step{inner} FROM (SELECT *,"
-        " list_transform(elements, lambda element: COALESCE(list_position(",
-        listed,
-        ", element), 0) - 1) AS places FROM (",
-        rows,
-        ") AS listed) AS placed GROUP BY places, step) AS summed) AS each GROUP BY place, step",
+        f"SELECT place, step{outer} FROM (SELECT *, unnest(list_distinct(places)) AS place FROM (",
+        summed,
+        ") AS summed) AS each GROUP BY place, step",
     )
 
 

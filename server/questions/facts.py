@@ -229,7 +229,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         if condition.op in (Op.EXISTS, Op.MISSING):
             matching = engine.any_text(property_, lambda text: Sql(f"{text} IS NOT NULL"))
         elif condition.op in (Op.IS, Op.IS_NOT):
-            matching = engine.any_text(property_, lambda text: engine.is_listed(text, list(condition.values)))
+            matching = engine.any_listed(property_, list(condition.values))
         else:
             matching = engine.any_text(property_, lambda text: _parts(engine, text, condition))
         return sql("NOT ", matching) if condition.op in (Op.IS_NOT, Op.MISSING) else matching

@@ -10,7 +10,7 @@ import msgspec
 from server.event import DAY
 from server.event_id import EPOCH, first_id
 from server.fields import Field, Place
-from server.history import ALONE, DAY_MARK, REPEATED, UNMARKED, History, Reading, Statement, texts_column
+from server.history import ALONE, DAY_MARK, REPEATED, UNMARKED, History, Reading, Statement, texts_column, texts_in
 from server.questions.arrivals import NO_ARRIVALS, Arrivals
 from server.questions.facts import ALIASES, EARLY, LATE, Facts
 from server.questions.periods import LENGTHS, Step
@@ -40,7 +40,7 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
 
     @property
     def _split(self) -> dict[str, str]:
-        """The lists of the properties that the facts are split by, by the alias of their elements."""
+        """The columns of the properties that the facts are split by, by the alias of their elements."""
         fields = {alias: find_field(by.field, "by") for alias, by in zip(ALIASES, self.by, strict=False)}
         return {alias: texts_column(field.name) for alias, field in fields.items() if isinstance(field, Property)}
 
@@ -61,7 +61,7 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
         # A join with the elements of a list is much slower than `unnest` among the columns.
         relation = "events"
         for alias, column in self._split.items():
-            relation = f"(SELECT *, unnest({column}) AS {alias} FROM {relation} AS listed)"
+            relation = f"(SELECT *, unnest({texts_in(column)}) AS {alias} FROM {relation} AS listed)"
         return Sql(f"{relation} AS event")
 
     def steps(self, engine: SqlEngine, conditions: Sequence[tuple[Condition, ...]]) -> Sql:
@@ -131,7 +131,7 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
         return len(self.by) == 1 == len(self._split)
 
     def lists(self, engine: SqlEngine) -> Sql:
-        """The columns of `sql`, with `elements`, the list of the property that the facts are split by, in place of the keys."""
+        """The columns of `sql`, with `elements`, the texts of the property that the facts are split by, in place of the keys."""
         (column,) = self._split.values()
         self._groups(engine)  # notes the property
         return sql(
@@ -148,7 +148,9 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
         return [f"facts.{alias}_elements" if alias in self._split else f"[facts.{key}]" for alias, key, _ in keys]
 
     def _measures(self) -> str:
-        return super()._measures() + "".join(f", event.{column} AS {alias}_elements" for alias, column in self._split.items())
+        return super()._measures() + "".join(
+            f", {texts_in(f'event.{column}')} AS {alias}_elements" for alias, column in self._split.items()
+        )
 
     def _step(self, engine: SqlEngine, moment: str) -> str:
         """Like `_step` of other facts, but cheaper for each event, because no event precedes the first step."""

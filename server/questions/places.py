@@ -8,7 +8,7 @@ from server.questions import columnar, counting
 from server.questions.counting import SUMS, Cell, Keys
 from server.questions.facts import Facts
 from server.questions.history_facts import HistoryFacts
-from server.questions.question import Measure
+from server.questions.question import Audience, Measure
 from server.questions.rollup_facts import ActiveSums
 from server.questions.sql import Sql
 from server.questions.sql_engines import SqlEngine
@@ -19,6 +19,7 @@ class Places(msgspec.Struct, frozen=True):
 
     groups: list[Keys] | None
     folded: frozenset[Cell]
+    has_few_lists: bool = False  # of the property that the facts are split by
 
     def placed(self, facts: Facts, engine: SqlEngine, *, installs: bool = False) -> Sql:
         return counting.placed(engine, facts, self.groups, installs=installs, folded=self.folded)
@@ -28,7 +29,9 @@ class Places(msgspec.Struct, frozen=True):
             return facts.counts()
         is_summed = self.groups is not None and not self.folded and all(measure in SUMS for measure in measures)
         if is_summed and isinstance(facts, HistoryFacts) and facts.has_one_list:
-            return columnar.sums_of_elements(facts.lists(engine), self.groups or (), [measure.value for measure in measures])
+            return columnar.sums_of_elements(
+                facts.lists(engine), self.groups or (), [measure.value for measure in measures], is_few=self.has_few_lists
+            )
         if set(measures) <= {Measure.INSTALLS, Measure.NEW_INSTALLS}:
             facts = facts.for_installs()
         if isinstance(facts, HistoryFacts) and facts.is_daily and measures == [Measure.INSTALLS]:
@@ -42,3 +45,10 @@ class Places(msgspec.Struct, frozen=True):
                 new = counting.NewInstalls(facts.join_arrivals("by_install"), facts.is_new(engine, "by_install.step"))
                 return counting.counts(engine, self.placed(facts, engine), measures, new=new)
         return counting.counts(engine, self.placed(facts, engine, installs=Measure.NEW_INSTALLS in measures), measures)
+
+
+def largest(measure: Measure, audience: Audience, first: int, facts: Facts, engine: SqlEngine) -> Sql:
+    """The keys of the largest groups: see `counting.largest`. New installs need facts that know them."""
+    if measure in SUMS and isinstance(facts, HistoryFacts) and facts.has_one_list:
+        return columnar.largest_elements(facts.lists(engine), measure.value, audience, first)
+    return counting.largest(engine, facts.sql(engine, installs=measure is Measure.NEW_INSTALLS), measure, audience, first)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -23,7 +24,7 @@ from server.questions.facts import Facts, all_versions
 from server.questions.history_facts import HistoryFacts, read_history
 from server.questions.joint_reads import Joint, Query
 from server.questions.periods import Period
-from server.questions.places import Places
+from server.questions.places import Places, largest
 from server.questions.question import COUNTS, Condition, Measure, Op, Question
 from server.questions.rollup_facts import ActiveSums, ActivityFacts, ArrivalSums, RollupFacts, sums_by_day
 from server.questions.sql import Sql, bound, read, sql
@@ -36,6 +37,7 @@ F = TypeVar("F", bound=Facts)
 HISTORY_FROM = 50_000  # events of a period from which the history is faster than the store
 PART = 1_000_000  # events of which one query over the history counts installs by step
 MARKED_PART = 5_000_000  # if marks tell which installs count
+MOST_SUMS = 100_000  # sums of lists by step, which one query holds in memory at 100 bytes each
 _PARTS_OF = {Measure.FAILURE_RATE: (Measure.SUCCESSES, Measure.FAILURES)}
 
 
@@ -91,6 +93,7 @@ class Reader:
         self._events: dict[Period, int] = {}  # the number of each period
         self._sampled: dict[Period, bool] = {}
         self._ranked: dict[Period, Cells] = {}  # counted with the groups
+        self._lists: int | None = None  # the number of different lists of the property that groups are made of, if it is known
         self._has_sums: dict[RollupFacts, bool] = {}
         self.warnings: list[QuestionWarning] = []
         self.since = 0
@@ -118,9 +121,9 @@ class Reader:
         facts = await self.source(ranked, self._question.period, ())
         rows = await self._ranked_counts(facts, ranked)
         if rows is None:
-            new = ranked is Measure.NEW_INSTALLS
-            query: Query = lambda given, engine: counting.largest(engine, given.sql(engine, installs=new), ranked, audience, limit)  # noqa: E731
-            rows = await self._read_arrivals(facts, query, installs=new)
+            query = partial(largest, ranked, audience, limit)
+            rows = await self._read_arrivals(facts, query, installs=ranked is Measure.NEW_INSTALLS)
+            self._lists = max((row["lists"] for row in rows if "lists" in row), default=None)
             found: list[Keys] = [(row["k1"], row["k2"]) for row in rows]
             return found[:limit], len(found) > limit
         keys = {row.pop("place"): (row.pop("k1"), row.pop("k2")) for row in rows}
@@ -161,12 +164,12 @@ class Reader:
         self, period: Period, where: tuple[Condition, ...], groups: list[Keys] | None, folded: frozenset[Cell] = frozenset()
     ) -> Found:
         """The figures of each place and step."""
-        places = Places(groups, folded)
+        events = self.facts(Facts, period, where)
+        places = Places(groups, folded, self._lists is not None and self._lists * len(events.starts) <= MOST_SUMS)
         is_counted = not where and not folded and period in self._ranked
         cells: Cells = self._ranked[period] if is_counted else {}
         for facts, measures in (await self._plan_counts(period, where)).items() if not is_counted else ():
             await self._add_counts(cells, facts, measures, places)
-        events = self.facts(Facts, period, where)
         for percents in (self._durations, self._per_install):
             if percents:
                 await self._add(cells, events, places, percents)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from server.fields import MAX_PROPERTY_TEXT, json_path
-from server.history import numbers_column, texts_column
+from server.history import is_array, numbers_column, texts_column, texts_in
 from server.questions.question import Property
 from server.questions.sql import Sql, bound, listed, sql
 from server.storage.engine import Store
@@ -17,6 +17,7 @@ Matching = Callable[[str], Sql]  # a condition on an expression
 
 
 _MAX_ARGUMENTS = 50  # texts of a list that are arguments of their own
+_MAX_SEARCHED = 4  # texts that are searched in arrays one by one
 
 
 class SqlEngine(Protocol):
@@ -52,8 +53,8 @@ class SqlEngine(Protocol):
         """The right side of IN: a subquery of texts, from one argument, or a list of arguments."""
         ...
 
-    def is_listed(self, text: str, values: list[str]) -> Sql:
-        """The condition that the text of an element is one of the values, from one argument."""
+    def any_listed(self, property_: Property, values: list[str]) -> Sql:
+        """The condition that the text of any element is one of the values."""
         ...
 
     def has_prefix(self, text: str, prefix: str) -> Sql: ...
@@ -77,8 +78,8 @@ class _DocumentSql(ABC):
     def any_number(self, property_: Property, matching: Matching) -> Sql:
         return self._any(property_, matching(f"({self._number('element')})"))
 
-    def is_listed(self, text: str, values: list[str]) -> Sql:
-        return sql(f"{text} IN ", self.listed(values))
+    def any_listed(self, property_: Property, values: list[str]) -> Sql:
+        return self.any_text(property_, lambda text: sql(f"{text} IN ", self.listed(values)))
 
     def _any(self, property_: Property, matching: Sql) -> Sql:
         return sql("EXISTS (SELECT 1 FROM ", self._elements(property_, "element"), " WHERE ", matching, ")")
@@ -215,17 +216,36 @@ class DuckDbSql:
         return f"event.{alias}", Sql("")  # see `HistoryFacts`
 
     def any_text(self, property_: Property, matching: Matching) -> Sql:
-        return self._any(property_, texts_column(property_.name), matching)
+        column = self._texts(property_)
+        each = sql(f"len(list_filter({texts_in(column)}, lambda element: ", matching("element"), ")) > 0")
+        return sql(f"(CASE WHEN {is_array(column)} THEN ", each, " ELSE ", matching(column), " END) IS TRUE")
+
+    def any_listed(self, property_: Property, values: list[str]) -> Sql:
+        column = self._texts(property_)
+        alone = sql(f"{column} IN ", self.listed(values))
+        return sql(f"(CASE WHEN {is_array(column)} THEN ", self._in_array(column, values), " ELSE ", alone, " END) IS TRUE")
 
     def any_number(self, property_: Property, matching: Matching) -> Sql:
-        return self._any(property_, numbers_column(property_.name), matching)
-
-    def _any(self, property_: Property, column: str, matching: Matching) -> Sql:
         self.properties[property_.name] = None
-        return sql(f"len(list_filter(event.{column}, lambda element: ", matching("element"), ")) > 0")
+        return sql(f"len(list_filter(event.{numbers_column(property_.name)}, lambda element: ", matching("element"), ")) > 0")
 
-    def is_listed(self, text: str, values: list[str]) -> Sql:
-        return sql("list_contains(CAST(CAST(", bound(json.dumps(values)), f" AS JSON) AS VARCHAR[]), {text})")
+    def _texts(self, property_: Property) -> str:
+        self.properties[property_.name] = None
+        return f"event.{texts_column(property_.name)}"
+
+    def _in_array(self, column: str, values: list[str]) -> Sql:
+        """The condition that an array of JSON has one of the values. Searching its text for a few takes a tenth of the time of parsing it.
+
+        A quote within an element follows a backslash, so a quote after a bracket or a comma begins an element.
+        """
+        if len(values) > _MAX_SEARCHED:
+            return sql(f"list_has_any({texts_in(column)}, CAST(CAST(", bound(json.dumps(values)), " AS JSON) AS VARCHAR[]))")
+        pieces: list[str | Sql] = []
+        for value in values:
+            for before in "[,":
+                encoded = sql(f"'{before}' || CAST(to_json(CAST(", bound(value), " AS VARCHAR)) AS VARCHAR)")
+                pieces += [" OR " if pieces else "(", f"contains({column}, ", encoded, ")"]
+        return sql(*pieces, ")")
 
     def pairs(self, pairs: list[list[str | int | None]]) -> Sql:
         columns = "value ->> '$[0]' AS a, value ->> '$[1]' AS b, CAST(value ->> '$[2]' AS INTEGER) AS place"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from server.history import History, building, manifest, numbers_column, texts_column
+from server.history import History, building, manifest, numbers_column, texts_column, texts_in
 from server.history.property_columns import MOST, choose
 from server.settings import Settings
 from server.storage.engine import Store
@@ -25,6 +25,9 @@ CASES: tuple[tuple[Any, list[str | None], list[float | None]], ...] = (
     (["a", "b", "a"], ["a", "b"], [None, None, None]),
     (["7", 7, None, [1]], ["7", None], [None, 7.0, None, None]),
     ("x" * 100, ["x" * 64], [None]),
+    ('["a","b"]', ['["a","b"]'], [None]),
+    ("[", ["["], [None]),
+    (["[", 'x,"a', "back\\", "a\u0000b\n"], ["[", 'x,"a', "back\\", "a\u0000b\n"], [None] * 4),
 )
 
 
@@ -38,20 +41,30 @@ async def test_scalars_and_lists_have_the_same_form_in_files_and_in_the_tail(
     await commit([make_event(1, project=1, properties=None)])
     if is_built:
         await history.build()
-    texts, numbers = texts_column("kind"), numbers_column("kind")
+    texts, numbers = texts_in(texts_column("kind")), numbers_column("kind")
     found = await history.query(f"SELECT {texts} AS texts, {numbers} AS numbers FROM events ORDER BY id", project_id=1, properties=["kind"])
     assert found is not None
     assert [sorted(row["texts"], key=str) for row in found] == [sorted(each, key=str) for _, each, _ in CASES] + [[None]]
     assert [row["numbers"] for row in found] == [each for _, _, each in CASES] + [[None]]
 
 
+@pytest.mark.parametrize("is_built", [False, True])
+async def test_a_list_of_one_text_and_that_text_are_stored_alike(history: History, commit: Any, make_event: Any, is_built: bool) -> None:
+    documents = [json.dumps({"kind": value}) for value in ("blog", ["blog"], ["blog", "blog"], None, [], [None], {"deep": "x"})]
+    await commit(make_event(50 - place, project=1, properties=document) for place, document in enumerate(documents))
+    if is_built:
+        await history.build()
+    found = await history.query(f"SELECT {texts_column('kind')} AS text FROM events ORDER BY id", project_id=1, properties=["kind"])
+    assert [row["text"] for row in found or []] == ["blog"] * 3 + [None] * 4
+
+
 async def test_a_property_without_columns_is_read_from_json_and_gets_columns_once_a_project_counts_by_it(
     history: History, store: Store, settings: Settings, commit: Any, make_event: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def rare() -> list[tuple[str, int]]:
-        columns = f"{texts_column('a.rare')}[1]"
+        column = texts_column("a.rare")
         rows = await history.query(
-            f"SELECT {columns} AS text, count(*) AS n FROM events GROUP BY 1 ORDER BY n", project_id=1, properties=["a.rare"]
+            f"SELECT {column} AS text, count(*) AS n FROM events GROUP BY 1 ORDER BY n", project_id=1, properties=["a.rare"]
         )
         assert rows is not None
         return [tuple(row.values()) for row in rows]

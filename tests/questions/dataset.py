@@ -19,7 +19,8 @@ MAIN, OTHER = 1, 2
 RULES = {project: TargetRules(listed_only=False, most=10_000) for project in (MAIN, OTHER)}
 VERSIONS = ("1.9.0", "1.10.0", "2.0.0-rc.2", "2.0.0", "2.0.0+build.5", "2.7.1", "v3.0.0", "nightly", None)
 _NAMES = ("init", "build", "deploy", "it's {odd}")
-_TAGS: tuple[Any, ...] = ("a", "b", "ünï", 7, 1.5, True, None)
+# The history stores lists as JSON, in which it searches for the text of an element.
+_TAGS: tuple[Any, ...] = ("a", "b", "ünï", 7, 1.5, True, None, 'b,"a', "a\\")
 
 
 def events(count: int, seed: int) -> Iterator[Event]:
@@ -69,7 +70,7 @@ def _context(chance: random.Random) -> Context:
 def _properties(chance: random.Random) -> str | None:
     found: dict[str, Any] = {}
     if chance.random() < 0.5:
-        found["theme"] = chance.choice(("dark", "light", "", True, False, None, 3, {"deep": "x"}))
+        found["theme"] = chance.choice(("dark", "light", "", True, False, None, 3, {"deep": "x"}, '["a","b"]', ["dark"]))
     if chance.random() < 0.4:
         found["tags"] = [chance.choice(_TAGS) for _ in range(chance.randrange(4))]
     if chance.random() < 0.4:

@@ -38,8 +38,8 @@ _TEXTS: dict[str, tuple[str, ...]] = {
     "error_type": ("Timeout", "ENOENT"),
     "target_type": ("tool", "page"),
     "target": ("grep", "sed"),
-    "properties.theme": ("dark", "true", "3", "", "null"),
-    "properties.tags": ("a", "ünï", "7", "1.5", "true"),
+    "properties.theme": ("dark", "true", "3", "", "null", '["a","b"]'),
+    "properties.tags": ("a", "ünï", "7", "1.5", "true", 'b,"a', "a\\"),
     "properties.build.stage": ("dependencies", "flat"),
 }
 _NUMBERS = ("duration_ms", "properties.build.files", "properties.tags", "properties.theme")
@@ -236,6 +236,7 @@ async def test_random_questions_equal_a_recount_over_the_history(
 ) -> None:
     monkeypatch.setattr(reader, "HISTORY_FROM", 0)
     monkeypatch.setattr(reader, "PART", 300)
+    monkeypatch.setattr(reader, "MOST_SUMS", 200 * (seed % 3))
     history = History(full, filled.settings)
     await history.build()
     chance, sources = random.Random(100 + seed), set()

@@ -1,0 +1,68 @@
+"""Answers about properties are the same from the history, which stores their texts in one column, and from the documents of the store."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from server.history import History
+from server.questions import columnar, reader
+from server.questions.ask import ask
+from server.questions.periods import Period, Step
+from server.questions.question import By, Condition, Measure, Op, Question
+from server.storage.engine import Store
+from tests.questions.conftest import Filled
+from tests.questions.dataset import END, START
+from tests.quick import first
+
+TAGS, THEME = "properties.tags", "properties.theme"
+CONDITIONS = (
+    Condition(TAGS, Op.IS, ("a",)),
+    Condition(TAGS, Op.IS, ("b,", 'b,"', '"a"', "")),  # parts of texts
+    Condition(TAGS, Op.IS, ('b,"a', "a\\")),
+    Condition(TAGS, Op.IS, ('b,"a', "a\\", "7", "x", "y", "z")),  # too many to search for each
+    Condition(TAGS, Op.IS_NOT, ("a", "b")),
+    Condition(TAGS, Op.EXISTS),
+    Condition(TAGS, Op.MISSING),
+    Condition(TAGS, Op.PREFIX, ("b,",)),
+    Condition(TAGS, Op.CONTAINS, ('","',)),  # between elements of JSON
+    Condition(THEME, Op.IS, ('["a","b"]',)),
+    Condition(THEME, Op.IS, ("a",)),
+    Condition(THEME, Op.PREFIX, ("[",)),
+    Condition(THEME, Op.IS, ("dark",)),
+    Condition(THEME, Op.MISSING),
+)
+MEASURES = (Measure.EVENTS, Measure.FAILURES)
+
+
+@pytest.mark.parametrize("most", first([reader.MOST_SUMS, 0], 1))
+async def test_properties_count_the_same_events_in_the_history_and_in_the_store(
+    filled: Filled, full: Store, most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grouped = list[bool]()
+    sums_of_elements = columnar.sums_of_elements
+
+    def noted(*arguments: Any, is_few: bool) -> Any:
+        grouped.append(is_few)
+        return sums_of_elements(*arguments, is_few=is_few)
+
+    monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    monkeypatch.setattr(reader, "MOST_SUMS", most)
+    monkeypatch.setattr(columnar, "sums_of_elements", noted)
+    history = History(full, filled.settings)
+    await history.build()
+    try:
+        for condition in (None, *CONDITIONS):
+            for field in (TAGS, THEME) if condition is None else (condition.field,):
+                where = () if condition is None else (condition,)
+                question = Question(
+                    project=1, period=Period(START, END), measures=MEASURES, where=where, by=(By(field),), over=Step.WEEK, first=3
+                )
+                fast, slow = await ask(full, question, history=history, now=END), await ask(full, question, now=END)
+                assert (fast.source, slow.source) == ("history", "events")
+                assert fast.rows == slow.rows, question
+    finally:
+        history.close()
+    assert grouped
+    assert any(grouped) is (most > 0)
