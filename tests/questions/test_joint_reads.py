@@ -17,10 +17,10 @@ from server.history import History, Reading
 from server.problems import TooBroad
 from server.questions import joint_reads, reader
 from server.questions.answer import Figures
-from server.questions.figures import figures
+from server.questions.figures import every_group, figures
 from server.questions.installs_by_field import counts_by_field
 from server.questions.periods import Period, Step
-from server.questions.question import Condition, Measure, Question
+from server.questions.question import By, Condition, Measure, Question
 from server.storage.engine import Store
 from tests.questions.conftest import Filled
 from tests.questions.dataset import END, START
@@ -151,3 +151,14 @@ async def test_a_card_of_versions_shares_the_read_of_the_figures(full: Store, hi
     assert counted == alone
     assert [len(each.statements) for each in readings] == [3]
     assert len(alone[0]["version"]) > 1  # type: ignore[index]
+
+
+async def test_a_card_of_versions_equals_the_groups_of_the_store(full: Store, history: History, readings: list[Reading]) -> None:
+    question = question_of(*COUNTS[:-1])
+    counted, _ = await counts_by_field(full, question, ["version"], history, sums=True)
+    (read,) = readings
+    assert "day_mark <> 0" in read.statements[0].sql
+    groups, _ = await every_group(full, msgspec.structs.replace(question, by=(By("version"),)))
+    names = ("installs_all", "installs_people", "events_all", "successes_all", "failures_all")
+    assert counted is not None
+    assert counted["version"] == {version: {name: counts[name] for name in names} for (version, _), counts in groups.items()}
