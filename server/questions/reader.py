@@ -148,6 +148,7 @@ class Reader:
     async def every_group(self) -> dict[Keys, dict[str, int]]:
         """All groups of the question's period that have events, with their counts."""
         found: dict[Keys, dict[str, int]] = {}
+        nothing = {f"{measure.value}_{audience}": 0 for measure in self._counts for audience in ("all", "people")}
         for facts, measures in (await self._plan_counts(self._question.period, ())).items():
             installs = Measure.NEW_INSTALLS in measures
 
@@ -157,7 +158,7 @@ class Reader:
             for row in await self._read_arrivals(facts, query, installs=installs):
                 counts = {name: int(value or 0) for name, value in row.items() if name not in ("k1", "k2")}
                 if any(counts.values()):
-                    found.setdefault((row["k1"], row["k2"]), {}).update(counts)
+                    found.setdefault((row["k1"], row["k2"]), nothing.copy()).update(counts)
         return found
 
     async def figures(
