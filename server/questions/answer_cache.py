@@ -82,7 +82,8 @@ def shared(question: Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]) ->
     @functools.wraps(question)
     async def ask(store: Store, /, *arguments: P.args, **named: P.kwargs) -> T:
         running = _RUNNING.setdefault(store, SingleFlight())
-        return await running.join(_key(question, arguments, named), lambda: question(store, *arguments, **named))
+        answer: T = await running.join(_key(question, arguments, named), lambda: question(store, *arguments, **named))
+        return answer
 
     return ask
 
