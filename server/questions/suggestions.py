@@ -9,14 +9,15 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from server.caching import BoundedDict
-from server.event import DAY
+from server.dialects.parsing.environments import CONTEXT_READERS
+from server.event import CONTEXT_FIELDS, DAY
 from server.event_id import first_id
 from server.fields import BY_NAME, FIELDS, PROPERTY_PREFIX, Kind, paths_in
 from server.history import History
 from server.questions.answer import QuestionWarning
 from server.questions.answer_cache import shared
 from server.questions.facts import Facts
-from server.questions.nearest import nearest
+from server.questions.nearest import NEAREST, nearest
 from server.questions.periods import Period
 from server.questions.question import By, Condition, Measure, Op, Property, Question, Segment, ops_of
 from server.questions.reader import Reader, versions_of
@@ -33,6 +34,7 @@ MAX_PROPERTIES = 200
 _MOST_MET, _MET_FOR = 1_000, 60.0
 _MET: WeakKeyDictionary[Store, BoundedDict[Question, float]] = WeakKeyDictionary()
 ALONE, ALL = "No event in this period meets the condition", "No event in this period meets all conditions"
+_STORED_FORM = dict(zip(CONTEXT_FIELDS, CONTEXT_READERS, strict=True))
 _POSITIVE = (Op.IS, Op.PREFIX, Op.CONTAINS, Op.SEMVER)
 
 
@@ -44,8 +46,10 @@ class Absent(msgspec.Struct, frozen=True):
 
     @property
     def nearest(self) -> list[str]:
-        """The values that the client may have meant."""
-        return nearest(self.condition.values[0], self.known)
+        """The values that the client may have meant, the stored form first: `darwin` for `macos`, as events with `macos` are stored."""
+        name, value = self.condition.field, self.condition.values[0]
+        stored = _STORED_FORM[name](value) if name in _STORED_FORM else None
+        return list(dict.fromkeys([*([stored] if stored in self.known else []), *nearest(value, self.known)]))[:NEAREST]
 
 
 async def warnings(store: Store, question: Question, empty: tuple[Segment, ...], history: History | None = None) -> list[QuestionWarning]:

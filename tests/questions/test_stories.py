@@ -24,6 +24,7 @@ NOW = 1_795_219_200_000
 TODAY = NOW // DAY * DAY
 WINDOWS = Context(Environment.PERSON, "reported", "native", "windows", "arm64", "node 18", "2.7.0", "npm")
 LINUX = Context(Environment.CI, "reported", "native", "linux", "x64", "node 20", "3.0.0", "npm")
+MAC = Context(Environment.PERSON, "reported", "native", "darwin", "arm64", "node 20", "3.0.0", "npm")
 
 
 async def send(store: Store, ids: EventIds, at: int, **fields: object) -> None:
@@ -104,6 +105,16 @@ async def test_the_values_that_a_filter_could_have_taken(store: Store, ids: Even
     assert numbers(answer) == [([], [0])]
     assert [(each.field, each.nearest) for each in answer.warnings] == [("version", ["2.7.0"])]
     assert "Did you mean `2.7.0`?" in answer.warnings[0].message
+
+
+@pytest.mark.parametrize(("value", "stored"), [("macos", "darwin"), ("Windows_NT", "windows"), ("linus", "linux")])
+async def test_another_spelling_of_a_system_suggests_the_stored_one(store: Store, ids: EventIds, value: str, stored: str) -> None:
+    for context, count in ((LINUX, 3), (WINDOWS, 2), (MAC, 1)):
+        for _ in range(count):
+            await send(store, ids, NOW - DAY, context=context)
+    answer = await ask(store, Question(project=1, period=last(7), where=(Condition("os", Op.IS, (value,)),)), now=NOW)
+    assert [(each.field, each.nearest[:1]) for each in answer.warnings] == [("os", [stored])]
+    assert f"Did you mean `{stored}`" in answer.warnings[0].message
 
 
 async def test_a_single_condition_without_a_value_to_suggest_has_a_warning_of_its_own(store: Store, ids: EventIds) -> None:
