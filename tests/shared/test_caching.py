@@ -102,7 +102,7 @@ async def test_a_joined_computation_is_cancelled_with_the_last_of_its_callers() 
     one.cancel()
     await asyncio.wait({one})
     go_on.set()
-    assert await asyncio.gather(other, last) == [1, 1]
+    assert (await other, await last) == (1, 1)
     go_on.clear()
     only = asyncio.create_task(running.join("a", make))
     await asyncio.sleep(0.01)
