@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from server.event import Context, Environment, Event
+from server.event_id import EventIds
 from server.history import History
 from server.questions import columnar, reader
 from server.questions.ask import ask
 from server.questions.periods import Period, Step
 from server.questions.question import By, Condition, Measure, Op, Question
+from server.settings import Settings
+from server.storage.batch import Batch
 from server.storage.engine import Store
 from tests.questions.conftest import Filled
 from tests.questions.dataset import END, START
@@ -34,6 +39,29 @@ CONDITIONS = (
     Condition(THEME, Op.MISSING),
 )
 MEASURES = (Measure.EVENTS, Measure.FAILURES)
+
+
+LISTS = (["a,", "b"], ["a[", "b"], [","], [",", "b"], ["[", "b"], ["[b"], ["a", ",,"])
+
+
+@pytest.mark.parametrize(("value", "events"), [(",", 2), (",,", 1), ("[", 1), ("b", 4), ("a,", 1), ('","', 0)])
+async def test_an_element_is_found_only_as_a_whole(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch, value: str, events: int
+) -> None:
+    monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    ids, context = EventIds(1), Context(Environment.PERSON, "reported", "native")
+    stored = [
+        Event(id=each, project=1, occurred_at=START, name="build", context=context, properties=json.dumps({"tags": tags}))
+        for each, tags in zip(ids.take(len(LISTS), START), LISTS, strict=True)
+    ]
+    await store.commit(Batch(stored, target_rules={}))
+    history = History(store, settings)
+    try:
+        question = Question(project=1, period=Period(START, END), where=(Condition(TAGS, Op.IS, (value,)),))
+        answer = await ask(store, question, history=history, now=END)
+        assert (answer.source, answer.rows[0].figures[0].all) == ("history", [events])
+    finally:
+        history.close()
 
 
 @pytest.mark.parametrize("most", first([reader.MOST_SUMS, 0], 1))
