@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from server.admin.request_context import AnyInfo
 from server.questions.answer import Answer
-from server.questions.ask import ask, size
+from server.questions.ask import ask
 from server.questions.cohorts import Retention, RetentionAnswer, retention
 from server.questions.funnel import Funnel, FunnelAnswer, funnel
 from server.questions.paths import Paths, PathsAnswer, paths
@@ -12,8 +12,9 @@ from server.questions.question import Question
 
 
 async def question_answer(info: AnyInfo, question: Question) -> Answer:
-    info.context.spend(size(question))
-    return await ask(info.context.store, question, history=info.context.history)
+    answer = await ask(info.context.store, question, history=info.context.history)
+    info.context.spend(answer.length())
+    return answer
 
 
 async def funnel_answer(info: AnyInfo, report: Funnel) -> FunnelAnswer:

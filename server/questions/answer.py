@@ -65,3 +65,8 @@ class Answer(msgspec.Struct):
     source: str
     warnings: list[QuestionWarning]
     complete_before: bool | None = None
+
+    def length(self) -> int:
+        """Return the number of figures, over all steps."""
+        lists = (each for row in self.rows for figures in row.figures for each in msgspec.structs.astuple(figures)[1:])
+        return sum(len(each) for each in lists if each is not None)

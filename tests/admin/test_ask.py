@@ -39,6 +39,18 @@ def test_a_condition_that_matches_nothing_names_the_values_that_exist(admin: Ask
     assert "windoes" in warning["message"]
 
 
+def test_an_answer_is_refused_by_its_own_length_not_by_the_longest_possible_one(admin: Asker) -> None:
+    by_hour = {"over": "HOUR", "measures": ["EVENTS", "INSTALLS", "FAILURES"], "first": 10}
+    answer = ask(admin, by=[{"field": "outcome"}], period={"last": 30}, **by_hour)  # at most four groups, but eleven rows would be too long
+    assert 2 <= len(answer["rows"]) <= 4
+    by_version = {**by_hour, "measures": ["EVENTS"], "by": [{"field": "version"}], "period": {"last": 90}}
+    assert admin.refused(ASK, question=by_version) == "TOO_COMPLEX"
+    by_version["first"] = 200
+    refused = admin.send(ASK, question=by_version).json()["errors"][0]
+    assert refused["extensions"]["code"] == "BAD_INPUT"
+    assert "first" in str(refused)
+
+
 def test_an_invalid_question_names_the_part(admin: Asker) -> None:
     for question, part in (
         ({"where": [{"field": "nonsense", "values": ["x"]}]}, "where[0].field"),
