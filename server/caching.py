@@ -37,7 +37,7 @@ class BoundedDict(dict[K, V]):
 
 
 class _Flight(Generic[V]):
-    """A running computation. `version` is the version of what it reads, None before it begins. `waiting` is the number of callers of `join`."""
+    """A running computation. `version` is the version of what it reads, None before it begins. `waiting` counts its callers in `join`."""
 
     __slots__ = ("task", "version", "waiting")
 
@@ -66,16 +66,16 @@ class SingleFlight(Generic[K, V]):
         return None if flight is None else flight.task
 
     def start(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> asyncio.Task[V]:
-        """Return the running computation with this key, or start one, which ends even without callers.
+        """Return the running computation with this key, or start one. It runs to its end even if all callers are cancelled.
 
-        Callers shield it: `await asyncio.shield(…)`, or wait for it.
+        Callers protect it from their own cancellation: `await asyncio.shield(…)`, or `asyncio.wait`.
         """
         return (self._running(key) or self._start(key, make)).task
 
     async def join(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """Return the result of the running computation with this key, or of a new one. When all its callers are cancelled, it is cancelled, too.
+        """Return the result of the running computation with this key, or of a new one. The last caller to be cancelled cancels it.
 
-        A key is used with either `join` or `start`.
+        Use either `join` or `start` for a key, not both.
         """
         flight = self._running(key) or self._start(key, make)
         flight.waiting += 1

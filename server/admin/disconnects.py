@@ -1,4 +1,4 @@
-"""Work that stops when the client that asked for it disconnects: a page that was left, or a filter that was changed."""
+"""Cancellation of work whose client disconnects, for example because its user leaves a page or changes a filter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from server.tasks import cancel_and_wait
 
-CLIENT_GONE = 499  # the status that nginx logs for this; it is not sent
+CLIENT_GONE = 499  # the status that nginx logs for such a request; no client receives it
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ class ClientGone(Exception):
 
 
 async def while_connected(receive: Callable[[], Awaitable[Mapping[str, Any]]], work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of `work`. If the client disconnects first, cancel it and raise ClientGone.
+    """Return the result of `work`. If the client disconnects first, cancel `work` and raise ClientGone.
 
     `receive` is the ASGI function of a request whose body has arrived.
     """

@@ -123,7 +123,7 @@ class GraphQL:
                     del self._running[each]
 
     def _may_change(self, body: Body) -> bool:
-        """Return True if an operation may be a mutation, which is not interrupted. Raises Malformed."""
+        """Return True if an operation may be a mutation, which must not be cancelled. Raises Malformed."""
         try:
             return "mutation" in self.text(body)
         except UnknownOperation:

@@ -1,10 +1,10 @@
 """Properties as columns of their own: in a segment, those that projects count by and the most frequent ones; in a question, those that it needs.
 
-A property has two columns. The texts are one VARCHAR, which Parquet stores as numbers of a dictionary: a scalar as it is, the distinct elements of a
-list as an array of JSON. A scalar that begins with a bracket is an array of one element. The text of null, of an object or of a list in a list is
-NULL, and so is the column without any text. `texts_in` turns it into a list, which has at least one element.
+A property has two columns. The column of texts is a VARCHAR, which Parquet can encode with a dictionary. It has a scalar as it is, and the distinct
+elements of a list as an array of JSON. A scalar that begins with a bracket is stored as an array of one element, so that it differs from a list. The
+text of null, of an object or of a list in a list is NULL; without any text, the column is NULL. `texts_in` turns it into a list of at least one element.
 
-The numbers are a list: those of elements that are numbers, and NULL for others. A scalar and a missing value are lists of one element.
+The column of numbers is a list: of each element that is a number, the number, and NULL for others. A scalar or a missing value is a list of one element.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _texts(document: str) -> str:
     return f"CASE WHEN json_type({document}) = 'ARRAY' THEN {several} ELSE {alone} END"
 
 
-# A list of one text and that text are stored alike.
+# A list of one text is stored like the text alone.
 _ENCODED = f"CASE WHEN len(found) < 2 AND {is_array('found[1]')} IS NOT TRUE THEN found[1] ELSE CAST(to_json(found) AS VARCHAR) END"
 
 _ENCODED_ALONE = f"CASE WHEN {is_array('text')} THEN CAST(to_json([text]) AS VARCHAR) ELSE text END"

@@ -77,7 +77,7 @@ def reused(question: Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]) ->
 
 
 def shared(question: Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]) -> Callable[Concatenate[Store, P], Coroutine[Any, Any, T]]:
-    """Make concurrent callers of a question, such as the parts of one page, share one answer. Once all of them are cancelled, so is the question."""
+    """Make concurrent callers of a question, such as the parts of one page, share one answer. If all of them are cancelled, so is the question."""
 
     @functools.wraps(question)
     async def ask(store: Store, /, *arguments: P.args, **named: P.kwargs) -> T:

@@ -54,7 +54,7 @@ def _encoded(key: str | None) -> str:
 
 
 def largest_elements(rows: Sql, measure: str, audience: Audience, first: int) -> Sql:
-    """Like `counting.largest`, of rows with the texts of a property in `elements`, by a sum. `lists` is the number of different lists."""
+    """The largest groups by a sum, like `counting.largest`. `elements` of a row are the texts of a property. `lists` counts the different `elements`."""
     size = f"people * {measure}" if audience is Audience.PEOPLE else measure
     return sql(
         f"WITH lists AS MATERIALIZED (SELECT elements, SUM(events) AS events, SUM({size}) AS size FROM (",
@@ -68,7 +68,7 @@ def largest_elements(rows: Sql, measure: str, audience: Audience, first: int) ->
 def sums_of_elements(rows: Sql, groups: Sequence[tuple[str | None, str | None]], sums: Iterable[str], *, is_few: bool) -> Sql:
     """Sums by place and step, like `counting.counts`, of rows with the texts of a property in `elements`. A row counts once in each place of its texts.
 
-    Rows with the same places are added up first, so that few lists are taken apart; if there are few (`is_few`), rows with the same texts.
+    Rows with the same `elements` are added up first if these are few (`is_few`), so that each is parsed once; otherwise, rows with the same places are.
     """
     listed = sql("CAST(CAST(", bound(json.dumps([first for first, _ in groups])), " AS JSON) AS VARCHAR[])")
     places = sql(f"list_transform({texts_in('elements')}, lambda element: COALESCE(list_position(", listed, ", element), 0) - 1) AS places")

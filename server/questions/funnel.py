@@ -134,7 +134,7 @@ async def _warnings(store: Store, report: Funnel, total: list[FunnelStep], histo
     if empty is None:
         return []
     found = await suggestions.warnings(store, report.question(empty), (Segment(""),), history)
-    unexplained = (f"{suggestions.ALL} together.", f"{suggestions.ALONE}.")  # events may meet them, but not after the step before
+    unexplained = (f"{suggestions.ALL} together.", f"{suggestions.ALONE}.")  # events may meet them, but not after the previous step
     return [each for each in found if each.message not in unexplained] if empty else found
 
 

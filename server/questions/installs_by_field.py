@@ -97,7 +97,7 @@ def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str], sums: Sequ
 
 
 def _marked_by_value(facts: HistoryFacts, engine: SqlEngine, field: str, sums: Sequence[str]) -> Sql:
-    """Like `_by_value`, of one field, in two reads: only the sums need events that add no install, and they do not need groups of installs."""
+    """Like `_by_value`, for one field, in two reads: one sums all events without grouping them by install, the other counts installs in marked events."""
     value, marked = facts.shown(BY_NAME[field]), facts.for_installs()
     summed = "".join(f", SUM({facts.summed(each)}) AS {each}_all" for each in sums)
     nothing = ", 0" * len(sums)

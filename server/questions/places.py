@@ -19,7 +19,7 @@ class Places(msgspec.Struct, frozen=True):
 
     groups: list[Keys] | None
     folded: frozenset[Cell]
-    has_few_lists: bool = False  # of the property that the facts are split by
+    has_few_lists: bool = False  # few different lists of the property that the facts are split by
 
     def placed(self, facts: Facts, engine: SqlEngine, *, installs: bool = False) -> Sql:
         return counting.placed(engine, facts, self.groups, installs=installs, folded=self.folded)
@@ -48,7 +48,7 @@ class Places(msgspec.Struct, frozen=True):
 
 
 def largest(measure: Measure, audience: Audience, first: int, facts: Facts, engine: SqlEngine) -> Sql:
-    """The keys of the largest groups: see `counting.largest`. New installs need facts that know them."""
+    """The keys of the largest groups: see `counting.largest`. To rank by new installs, the facts must tell them apart."""
     if measure in SUMS and isinstance(facts, HistoryFacts) and facts.has_one_list:
         return columnar.largest_elements(facts.lists(engine), measure.value, audience, first)
     return counting.largest(engine, facts.sql(engine, installs=measure is Measure.NEW_INSTALLS), measure, audience, first)

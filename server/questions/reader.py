@@ -37,7 +37,7 @@ F = TypeVar("F", bound=Facts)
 HISTORY_FROM = 50_000  # events of a period from which the history is faster than the store
 PART = 1_000_000  # events of which one query over the history counts installs by step
 MARKED_PART = 5_000_000  # if marks tell which installs count
-MOST_SUMS = 100_000  # sums of lists by step, which one query holds in memory at 100 bytes each
+MOST_SUMS = 100_000  # sums by list and step that one query holds in memory, at 100 bytes each
 _PARTS_OF = {Measure.FAILURE_RATE: (Measure.SUCCESSES, Measure.FAILURES)}
 
 
@@ -93,7 +93,7 @@ class Reader:
         self._events: dict[Period, int] = {}  # the number of each period
         self._sampled: dict[Period, bool] = {}
         self._ranked: dict[Period, Cells] = {}  # counted with the groups
-        self._lists: int | None = None  # the number of different lists of the property that groups are made of, if it is known
+        self._lists: int | None = None  # different lists of the property that makes the groups, if counted
         self._has_sums: dict[RollupFacts, bool] = {}
         self.warnings: list[QuestionWarning] = []
         self.since = 0

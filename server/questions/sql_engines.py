@@ -17,7 +17,7 @@ Matching = Callable[[str], Sql]  # a condition on an expression
 
 
 _MAX_ARGUMENTS = 50  # texts of a list that are arguments of their own
-_MAX_SEARCHED = 4  # texts that are searched in arrays one by one
+_MAX_SEARCHED = 4  # texts for which arrays are searched one by one, without parsing
 
 
 class SqlEngine(Protocol):
@@ -234,10 +234,10 @@ class DuckDbSql:
         return f"event.{texts_column(property_.name)}"
 
     def _in_array(self, column: str, values: list[str]) -> Sql:
-        """The condition that an array of JSON has one of the values. Searching its text for a few takes a tenth of the time of parsing it.
+        """The condition that an array of JSON has one of the values. To search its text for a few values takes a tenth of the time of parsing it.
 
-        A quote within an element follows a backslash, so a quote after a bracket or a comma begins an element, or ends one that ends with this sign:
-        then a single comma precedes the next quote, as if it were an element.
+        A quote within an element follows a backslash. So a quote after a bracket or a comma either begins an element, or ends an element whose last
+        character this is. In the second case, only the comma between two elements stands between this quote and the next one, like an element `,`.
         """
         if len(values) > _MAX_SEARCHED or "," in values:
             return sql(f"list_has_any({texts_in(column)}, CAST(CAST(", bound(json.dumps(values)), " AS JSON) AS VARCHAR[]))")

@@ -46,7 +46,7 @@ class Absent(msgspec.Struct, frozen=True):
 
     @property
     def nearest(self) -> list[str]:
-        """The values that the client may have meant, the stored form first: `darwin` for `macos`, as events with `macos` are stored."""
+        """The values that the client may have meant. First the form in which ingest stores the value, such as `darwin` for `macos`."""
         name, value = self.condition.field, self.condition.values[0]
         stored = _STORED_FORM[name](value) if name in _STORED_FORM else None
         return list(dict.fromkeys([*([stored] if stored in self.known else []), *nearest(value, self.known)]))[:NEAREST]

@@ -81,7 +81,7 @@ def notes(question: Question, answer: Answer) -> Iterator[str]:
         yield f"The {question.over.value} that begins at {_time(answer.starts[answer.partial_step])} has not ended."
     if question.over is not None and answer.starts and answer.starts[0] < question.period.start:
         begin = _time(question.period.start)
-        yield f"The {question.over.value} that begins at {_time(answer.starts[0])} counts from {begin} only, where the period begins."
+        yield f"The {question.over.value} that begins at {_time(answer.starts[0])} counts only from {begin}, where the period begins."
     if not answer.complete:
         since = "" if answer.since is None else f" before {_time(answer.since)}"
         yield f"Incomplete: events{since} were deleted by retention."

@@ -17,7 +17,7 @@ from server.transfer.answer_rows import NO_VALUE, OTHER
 from server.transfer.report_rows import Covered, Group, key_columns
 
 MAX_COLUMNS = 13  # steps of retention that a wide terminal shows
-_BEFORE, _SHARE = 30, 9  # characters of the group and its installs, and of a share such as `100.0 %`
+_BEFORE, _SHARE = 30, 9  # characters: of the group and its installs, and of a share such as `100.0 %`
 _NONE = "-"
 _TOTAL = "(all)"
 
@@ -115,7 +115,7 @@ def retention_notes(report: Retention, answer: RetentionAnswer) -> Iterator[str]
 
 
 def _columns(answer: RetentionAnswer) -> int:
-    """Return the number of steps that the terminal can show without cutting a figure."""
+    """Return the number of steps that fit into the terminal without cutting a figure."""
     return max(1, min(MAX_COLUMNS, len(answer.starts), (out.width - _BEFORE) // _SHARE))
 
 

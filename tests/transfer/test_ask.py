@@ -91,9 +91,9 @@ def test_a_condition_that_nothing_meets_is_a_warning_beside_the_table(run: Any) 
 
 def test_a_first_step_that_the_period_cuts_is_marked(run: Any) -> None:
     cut = run(ask_command, "default", "--from", "2026-09-10", "--to", "2026-10-15", "--over", "month")
-    assert "The month that begins at 2026-09-01 00:00 UTC counts from 2026-09-10 00:00 UTC only" in " ".join(cut.stderr.split())
+    assert "The month that begins at 2026-09-01 00:00 UTC counts only from 2026-09-10 00:00 UTC" in " ".join(cut.stderr.split())
     whole = run(ask_command, "default", "--from", "2026-09-01", "--to", "2026-10-15", "--over", "month")
-    assert "counts from" not in whole.stderr
+    assert "counts only from" not in whole.stderr
 
 
 def test_the_current_step_is_marked(run: Any) -> None:
