@@ -706,7 +706,7 @@ func put(queue string, body []byte) bool {
 	return write(filepath.Join(queue, fmt.Sprintf("%d-%s.0.json", time.Now().UnixMilli(), uuid())), body)
 }
 
-// pause is the time of the next attempt, and the number of failures. The pause after a refused key holds for that key only.
+// pause returns the time of the next attempt, and the number of failures. The pause after a refused key holds for that key only.
 func pause(queue, key string) (until int64, failures int) {
 	text, _ := os.ReadFile(filepath.Join(queue, "wait"))
 	words := strings.Fields(string(text))
@@ -721,6 +721,7 @@ func pause(queue, key string) (until int64, failures int) {
 	return until, failures
 }
 
+// keyMark returns the end of a key, by which the file `wait` tells whose key was refused.
 func keyMark(key string) string {
 	if len(key) < 4 {
 		return "-"
@@ -856,7 +857,7 @@ func drain(sender settings) {
 		}
 		body := append(append([]byte(`{"events":[`), bytes.Join(bodies, []byte(","))...), "]}"...)
 		status, retryAfter, answer := request("POST", sender.URL+"/v1/events", sender.Key, body)
-		isKeyRefused := status == 401 || status == 403 // the version of the tool that has another key may deliver the events
+		isKeyRefused := status == 401 || status == 403 // a version of the tool with another key may deliver the events
 		isRefused := status >= 400 && status < 500 && !isKeyRefused && status != 407 && status != 408 && status != 425 && status != 429
 		if status >= 200 && status < 300 && strings.Contains(answer, `"accepted"`) || isRefused {
 			for _, one := range taken {

@@ -20,7 +20,7 @@ const LINUX_NULL = 0x103; // the number of the device /dev/null
 const NOT_SHOWN = "the notice was not shown yet";
 const EXIT_WAIT = 50; // ms for which a program that cannot start a process may be held
 const NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-const RETRIED = [401, 403, 407, 408, 425, 429]; // the first two refuse a key: another version of the tool may have a valid one
+const RETRIED = [401, 403, 407, 408, 425, 429]; // 401 and 403 refuse a key: another version of the tool may have a valid one
 const FALSE = ["", "0", "false", "off", "no"];
 const TRUE = ["1", "true", "on", "yes"];
 
@@ -449,7 +449,7 @@ const send = (function (client, queue, names) {
   if (becomesSender(`${queue}/sender`, sender, now, names.includes("sender"))) startSender(JSON.stringify({ url: client.url, key, queue, sender }));
 });
 
-/** The end of a key, which tells in the queue whose key was refused. */
+/** The end of a key, by which the file `wait` tells whose key was refused. */
 function keyMark(key) {
   return key?.length >= 4 ? key.slice(-4) : "-";
 }
@@ -462,7 +462,7 @@ function startSender(settings) {
   const helpers = "const __name=value=>value;"; // a bundle of esbuild that keeps names calls it in `drain`
   const code = `${guard}${helpers}import("node:fs").then(fs=>(${drain})(process.env.FOOTFALL_SENDER,fs,10000)).catch(()=>{}).then(()=>process.exit(0))`;
   const command = [proc.execPath, ...(deno ? ["eval", code] : ["-e", code])];
-  // The pause leaves the processor to the program, which is about to end: Node.js takes tens of milliseconds to start, even for a process of low priority.
+  // `sleep` leaves the processor to the program, which is about to end: to start Node.js takes tens of milliseconds, even at a low priority.
   const script =
     "trap '' INT HUP; exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; sleep .1; command -v nice && set -- nice -n 19 \"$@\"; " +
     (hasLateSession ? 'command -v setsid && set -- setsid "$@"; exec "$@"' : 'exec "$@"');
@@ -653,7 +653,7 @@ function readAll(path) {
   return quiet(() => files().readFileSync(path, "utf8"));
 }
 
-/** Create a folder and its parents. With `recursive`, Node.js never returns if mkdir answers ENOENT, as in /proc and under automounters. */
+/** Create a folder and its parents. The option `recursive` would make Node.js hang if mkdir fails with ENOENT, as in /proc and under automounters. */
 function makeFolder(path) {
   const fs = files();
   if (!path || fs.existsSync(path)) return;
@@ -861,7 +861,7 @@ async function drain(settings, fs, within) {
         text += new TextDecoder().decode(piece);
         if (text.length > 4096) break;
       }
-      isKeyRefused = [401, 403].includes(answer.status); // the version of the tool that has another key may deliver the events
+      isKeyRefused = [401, 403].includes(answer.status); // a version of the tool with another key may deliver the events
       const isRefused = answer.status >= 400 && answer.status < 500 && !isKeyRefused && ![407, 408, 425, 429].includes(answer.status);
       isDone = isRefused || (answer.ok && text.includes('"accepted"'));
     } catch {

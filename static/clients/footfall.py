@@ -27,7 +27,7 @@ MAX_LOCAL = 256 * 1024  # bytes of local.jsonl
 CLAIMED_FOR = 60  # seconds after which a sender that left events claimed is taken for dead
 SEND_WITHIN = 10  # seconds of a sender's whole life with the server
 IN_PROCESS_WAIT = 0.05  # seconds that the exit waits where no process can be started (frozen programs, zip files)
-REFUSED_KEY = (401, 403)  # the version of the tool that has another key may deliver the events
+REFUSED_KEY = (401, 403)  # a version of the tool with another key may deliver the events
 RETRIED = (*REFUSED_KEY, 407, 408, 425, 429)
 FALSE = ("", "0", "false", "off", "no")
 TRUE = ("1", "true", "on", "yes")
@@ -600,7 +600,7 @@ def _remove(path):
 
 
 def _must_wait(queue, key):
-    """Return True if the server asked for a pause that has not ended, did not answer a moment ago, or refused the key."""
+    """Return True during a pause: the server asked for one, did not answer, or refused this key."""
     until, _ = _pause(queue, key)
     return 0 < until - time.time() < 86400 + 60
 

@@ -751,6 +751,7 @@ fn pause(queue: &Path, key: &str) -> (u64, u32) {
     }
 }
 
+/// The end of a key, by which the file `wait` tells whose key was refused.
 fn key_mark(key: &str) -> &str {
     key.len().checked_sub(4).and_then(|start| key.get(start..)).unwrap_or("-")
 }
@@ -824,7 +825,7 @@ fn drain(url: &str, key: &str, queue: &Path) {
         }
         let bodies: Vec<&str> = claimed.iter().map(|one| one.body.as_str()).filter(|body| body.starts_with('{')).collect();
         let (status, retry_after, answer) = request("POST", &format!("{}/v1/events", url), key, &format!("{{\"events\":[{}]}}", bodies.join(",")));
-        let is_key_refused = [401, 403].contains(&status); // the version of the tool that has another key may deliver the events
+        let is_key_refused = [401, 403].contains(&status); // a version of the tool with another key may deliver the events
         let is_refused = (400..500).contains(&status) && !is_key_refused && ![407, 408, 425, 429].contains(&status);
         if ((200..300).contains(&status) && answer.contains("\"accepted\"")) || is_refused {
             claimed.iter().for_each(|one| drop(fs::remove_file(&one.path)));

@@ -19,8 +19,8 @@ footfall_track() {
     if [ -t 0 ] && [ -t 1 ]; then _footfall_tty=true; fi
     if [ -t 1 ] && [ -t 2 ]; then (_footfall_show_notice) </dev/null || :; fi
     # Two subshells: the inner one is not a job of the script, so `wait` and `$!` do not see it. Descriptors of the script (locks) are closed.
-    # SIGHUP is ignored before the fork: the script's end may close the terminal before the background process has run. SIGINT is not: bash would
-    # take the Ctrl-C of its user for handled.
+    # SIGHUP is ignored before the fork: when the script ends, its terminal may close before the background process has run. SIGINT is not ignored
+    # here: bash would believe that this command handled the Ctrl-C of its user, and would continue the script.
     (
         trap '' HUP
         exec </dev/null >/dev/null 2>&1
@@ -30,7 +30,7 @@ footfall_track() {
         if [ "$state" = off ]; then exit; fi
         {
             trap '' HUP INT
-            _footfall_self=${BASH_VERSION:+${BASHPID-}} # without two processes, which would compete with the end of the script
+            _footfall_self=${BASH_VERSION:+${BASHPID-}} # saves two processes, which would compete with the end of the script
             [ -n "$_footfall_self" ] || _footfall_self=$(exec sh -c 'echo "$PPID"')
             renice -n 19 -p "$_footfall_self"
             cd / || :
@@ -481,7 +481,7 @@ _footfall_drain() {
 
 _footfall_refused() {
     case $status in
-        401 | 403 | 407 | 408 | 425 | 429) return 1 ;; # the first two: the version of the tool that has another key may deliver the events
+        401 | 403 | 407 | 408 | 425 | 429) return 1 ;; # 401, 403: a version of the tool with another key may deliver the events
         4??) return 0 ;;
     esac
     return 1
