@@ -17,7 +17,7 @@ const queryOf = <N extends Name>(name: N, variables: Variables<N>) => ({
   queryFn: ({ signal }: { signal: AbortSignal }) => runOperation(name, variables, signal),
 });
 
-/** Queries an operation as soon as the address changes: the request does not wait until the page is drawn. `variablesOf` returns null to wait. */
+/** Queries an operation as soon as the address changes, before the page is drawn. `variablesOf` returns null to leave the query to `useOperation`. */
 export function useAhead<N extends Name>(name: N, variablesOf: (params: URLSearchParams) => Variables<N> | null): void {
   const client = useQueryClient();
   useUpcomingParams((params) => {

@@ -26,7 +26,7 @@ interface Props {
 export function FunnelSteps({ project, fields, steps, change }: Props) {
   const [editing, setEditing] = useState<number | null>(null);
   const step = editing === null ? undefined : steps[editing];
-  // A name that is not made of the conditions was given to the step when it was saved.
+  // A name that does not come from the conditions was given when the funnel was saved: it stays.
   const renamed = ({ name, where }: Step, next: Condition[]) => (name === nameOf(fields, where) ? nameOf(fields, next) : name);
   return (
     <>
@@ -52,7 +52,7 @@ export function FunnelSteps({ project, fields, steps, change }: Props) {
       </ol>
       {step && (
         <div class="step-conditions">
-          <span class="soft">Step {(editing ?? 0) + 1} is reached by an event that meets:</span>
+          <span class="soft">An event reaches step {(editing ?? 0) + 1} if it meets:</span>
           <FilterBar
             project={project}
             fields={fields}

@@ -201,7 +201,7 @@ function Parts({ page, project }: { page: Page; project: string }) {
   );
 }
 
-const VERSION_PART = <VersionPartSelect />; // one object, so that the card is drawn only when its data changes
+const VERSION_PART = <VersionPartSelect />; // one object, so that the card is drawn again only when its data changes
 const BY = { version: "VERSION", os: "OS", runtime: "RUNTIME", pm: "PACKAGE_MANAGER", name: "NAME", target: "TARGET", env: "ENVIRONMENT" } as const;
 /** The field of each breakdown in questions. */
 const FIELDS = { version: "version", os: "os", runtime: "runtime", pm: "package_manager", name: "name", target: "target", env: "environment" } as const;
@@ -257,7 +257,7 @@ function Values(props: ValuesProps) {
   );
 }
 
-/** Variables of a card for new parameters of the address; null if it does not ask, or waits for its turn. */
+/** Variables of a card for new parameters of the address; null if the page has its figures, or if it is not visible and waits for its turn. */
 function askedBy<V>(params: URLSearchParams, isVisible: boolean, variablesOf: (view: View) => V): V | null {
   const view = viewOf(params);
   return isVisible && view.where.length > 0 ? variablesOf(view) : null;

@@ -10,8 +10,8 @@ export function AddressProvider({ children }: { children: ComponentChildren }) {
 }
 
 /**
- * Keeps its children and their address as they are drawn while their data is that of an older address, for a moment: drawing old figures again,
- * with new links, would delay the new ones.
+ * Keeps its children and their address as drawn while their data is that of an older address, for at most `HOLD`: to draw the old figures again, with
+ * new links, would delay the new figures.
  */
 export function Held({ isStale, children }: { isStale: boolean; children: ComponentChildren }) {
   const text = useQueryText();

@@ -14,7 +14,7 @@ export function pathWith(path: string, params: URLSearchParams): string {
 /** The undecoded query of the browser's address, without its question mark. The router's own hook decodes it, and parsing would decode it again. */
 export const useBrowserQuery = (): string => useSearch().replace(/^\?/, "");
 
-/** The query that a part of the page is drawn for: that of the address, or an older one. */
+/** The query for which a part of the page is drawn: that of the address, or an older one. */
 export const QueryTextContext = createContext("");
 export const useQueryText = (): string => useContext(QueryTextContext);
 
@@ -29,7 +29,7 @@ export function useParams(): [URLSearchParams, Change] {
 
 const upcoming = new Set<(params: URLSearchParams) => void>();
 
-/** Calls a function with new parameters of the address before anything is drawn with them, such as to ask a question. */
+/** Calls a function with new parameters of the address before anything is drawn with them, for example to ask a question early. */
 export function useUpcomingParams(call: (params: URLSearchParams) => void): void {
   const last = useRef(call);
   last.current = call;

@@ -20,7 +20,7 @@ const MOST_HOURS = 2160; // the server's maximum
 export const LONGEST_PATH = 5;
 export const MOST_PATHS = 50; // the server's maximum
 
-/** Parses a step of an address: the name of an event, or a name and conditions, as in a segment. `name;` has no conditions. */
+/** Parses a step of an address: the name of an event, or a name and conditions, as in a segment. `name;` is a step without conditions. */
 function stepOf(text: string): Step {
   const [name = "", ...where] = text.split(";");
   const plain = unescape(name);

@@ -75,7 +75,7 @@ export function useView(): Viewing {
     setWhere,
     isSet,
     toggle: (conditions) => {
-      // From the address: the drawn page may be that of an older one.
+      // Read from the address, because the drawn page may be that of an older one.
       change((next) => {
         const where = whereOf(next);
         const kept = where.filter((other) => !conditions.some((condition) => isSame(condition, other) || isWider(other, condition)));
