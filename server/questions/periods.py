@@ -92,6 +92,13 @@ def starts(period: Period, step: Step) -> list[int]:
     return list(range(first, period.end, length))
 
 
+def step_end(start: int, step: Step) -> int:
+    """Return the end of the step that begins at `start`. Both are epoch milliseconds."""
+    if step is Step.MONTH:
+        return _months(Period(start, start + 32 * DAY))[1]  # 32 days reach into the next month
+    return start + LENGTHS[step]
+
+
 def _months(period: Period) -> list[int]:
     moment = datetime.fromtimestamp(period.start / 1000, UTC)
     year, month, found = moment.year, moment.month, list[int]()

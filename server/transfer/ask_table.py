@@ -10,7 +10,7 @@ from rich.table import Table
 from server.clock import utc_minute
 from server.dialects.parsing.times import iso
 from server.questions.answer import Answer
-from server.questions.periods import Step
+from server.questions.periods import Period, Step, step_end
 from server.questions.question import COUNTS, DURATIONS, Audience, By, Measure, Question
 from server.terminal import as_text, plain_table
 from server.transfer.answer_rows import NO_VALUE, OTHER, estimated, flat
@@ -79,9 +79,8 @@ def notes(question: Question, answer: Answer) -> Iterator[str]:
     """Sentences about the answer that its reader must know."""
     if answer.partial_step is not None and question.over is not None:
         yield f"The {question.over.value} that begins at {_time(answer.starts[answer.partial_step])} has not ended."
-    if question.over is not None and answer.starts and answer.starts[0] < question.period.start:
-        begin = _time(question.period.start)
-        yield f"The {question.over.value} that begins at {_time(answer.starts[0])} counts only from {begin}, where the period begins."
+    if question.over is not None and answer.starts:
+        yield from _cut_steps(question.over, question.period, answer)
     if not answer.complete:
         since = "" if answer.since is None else f" before {_time(answer.since)}"
         yield f"Incomplete: events{since} were deleted by retention."
@@ -90,6 +89,15 @@ def notes(question: Question, answer: Answer) -> Iterator[str]:
         yield f"The compared period is incomplete: events{since} were deleted by retention."
     for warning in answer.warnings:
         yield warning.message
+
+
+def _cut_steps(over: Step, period: Period, answer: Answer) -> Iterator[str]:
+    """Sentences about the first and the last step, if the period cuts them."""
+    first, last = answer.starts[0], answer.starts[-1]
+    if first < period.start:
+        yield f"The {over.value} that begins at {_time(first)} counts only from {_time(period.start)}, where the period begins."
+    if step_end(last, over) > period.end and answer.partial_step != len(answer.starts) - 1:
+        yield f"The {over.value} that begins at {_time(last)} counts only until {_time(period.end)}, where the period ends."
 
 
 def title(measure: Measure) -> str:

@@ -96,9 +96,20 @@ def test_a_first_step_that_the_period_cuts_is_marked(run: Any) -> None:
     assert "counts only from" not in whole.stderr
 
 
+def test_a_last_step_that_the_period_cuts_is_marked(run: Any) -> None:
+    cut = run(ask_command, "default", "--from", "2026-09-01", "--to", "2026-10-15", "--over", "month")
+    assert "The month that begins at 2026-10-01 00:00 UTC counts only until 2026-10-15 00:00 UTC" in " ".join(cut.stderr.split())
+    for over, end in (("month", "2026-10-01"), ("week", "2026-09-28"), ("day", "2026-09-13")):
+        whole = run(ask_command, "default", "--from", "2026-08-31", "--to", end, "--over", over)
+        assert "counts only until" not in whole.stderr
+
+
 def test_the_current_step_is_marked(run: Any) -> None:
     ran = run(ask_command, "default", "--to-date", "month", "--over", "day")
     assert "has not ended" in ran.stderr
+    week = run(ask_command, "default", "--over", "week")
+    assert "has not ended" in week.stderr
+    assert "counts only until" not in week.stderr
 
 
 @pytest.mark.parametrize(
