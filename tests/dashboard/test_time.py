@@ -31,6 +31,26 @@ GROUND = """(canvas) => {
   });
 }"""
 
+# The share of a line's columns that its color covers, in the part before each step but the first: dashes leave gaps.
+COVERED = """(canvas) => {
+  const over = canvas.parentElement.querySelector(".u-over"), ratio = canvas.width / canvas.clientWidth;
+  const paint = document.createElement("canvas").getContext("2d");
+  paint.fillStyle = getComputedStyle(document.documentElement).getPropertyValue("--accent");
+  paint.fillRect(0, 0, 1, 1);
+  const color = paint.getImageData(0, 0, 1, 1).data;
+  const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  const has = (x) => {
+    for (let at = 4 * x; at < data.length; at += 4 * canvas.width)
+      if (data[at + 3] > 200 && [0, 1, 2].every((part) => Math.abs(data[at + part] - color[part]) < 40)) return true;
+    return false;
+  };
+  const [left, width] = [over.offsetLeft * ratio, (over.clientWidth * ratio) / 3];
+  return [0, 1, 2].map((part) => {
+    const columns = Array.from({ length: Math.floor(width) - 16 }, (_, place) => Math.round(left + width * part) + 8 + place);
+    return columns.filter(has).length / columns.length;
+  });
+}"""
+
 
 @pytest.fixture(scope="module")
 def young(site: Any) -> str:
@@ -80,6 +100,51 @@ def test_a_step_that_has_not_ended_is_marked_in_lines_areas_and_sparklines(visit
     assert page.locator(".spark .open").count() == 0
     hatched, whole = page.get_by_role("region", name="Events by outcome").locator("canvas").evaluate(GROUND)
     assert hatched <= whole + 2
+
+
+def test_steps_that_the_period_cuts_are_marked_at_both_ends(visit: Callable[..., Any]) -> None:
+    monday = datetime.now(UTC).date() - timedelta(days=datetime.now(UTC).weekday())
+    first, last = monday - timedelta(days=26), monday - timedelta(days=5)  # from a Wednesday to a Wednesday, in four weeks
+    covers = [f"counts only from {first:%b} {first.day}", f"counts only through {last:%b} {last.day}"]
+    tab = visit()
+    page = tab.open(f"/d/demo/explore?over=week&range=custom&from={first}&to={last}")
+    card = page.get_by_role("region", name="Events", exact=True)
+    assert all(text in card.inner_text() for text in covers)
+    chart = card.locator(".u-over")
+    tips = []
+    for share in (0, 1 / 3, 1):
+        chart.hover(position={"x": share * (chart.bounding_box()["width"] - 4) + 2, "y": 50})
+        tips.append(page.locator(".tip strong").inner_text().partition("UTC")[2])
+    assert tips == [f", {covers[0]}", "", f", {covers[1]}"]
+    before, between, after = card.locator("canvas").evaluate(COVERED)
+    assert before < 0.8 < between
+    assert after < 0.8 < between
+
+    page = tab.go("/d/demo/explore?over=month&chart=table&range=custom&from=2026-01-10&to=2026-03-30")
+    cells = page.locator("tbody td:first-child").all_inner_texts()
+    assert cells == ["Jan 2026 (counts only from Jan 10)", "Feb 2026", "Mar 2026 (counts only through Mar 30)"]
+    page = tab.go(f"/d/demo/explore?over=week&range=custom&from={monday - timedelta(days=21)}&to={monday - timedelta(days=1)}")
+    assert "counts" not in page.get_by_role("region", name="Events", exact=True).inner_text()
+    page = tab.go(f"/d/demo?range=custom&from={monday - timedelta(days=180)}&to={last}")
+    assert page.locator(".figure-card .spark .open").count() == 6
+
+
+@pytest.mark.slow
+def test_values_of_whole_steps_are_not_marked_where_the_period_cuts_them(visit: Callable[..., Any]) -> None:
+    today = datetime.now(UTC).date()
+    wednesday = today - timedelta(days=180 + today.weekday())  # more than 92 days: by week
+    tab = visit()
+
+    def first_tip(path: str, title: str) -> str:
+        page = tab.go(path)
+        page.get_by_role("region", name=title).locator(".u-over").hover(position={"x": 2, "y": 50})
+        return page.locator(".tip small").inner_text()
+
+    by_week = f"/d/demo?range=custom&from={wednesday}&to={today}"
+    assert first_tip(f"{by_week}&metric=active", "Active installs") == f"UTC, counts only from {wednesday:%b} {wednesday.day}"
+    assert first_tip(f"{by_week}&metric=installs", "Known installs") == "UTC"  # at the end of the week
+    noons = [f"{today - timedelta(days=days)}T12:00Z" for days in (9, 3)]
+    assert first_tip(f"/d/demo/health?range=custom&from={noons[0]}&to={noons[1]}", "Received events by result") == "UTC"  # by whole days
 
 
 @pytest.mark.slow

@@ -3,7 +3,9 @@ import { useContext, useRef, useState } from "preact/hooks";
 import { Card } from "../ui/card.tsx";
 import { EmptyState } from "../ui/states.tsx";
 import { type Measure, ZONE, stepText } from "../view/format.ts";
-import { FirstEventContext, drawableValues } from "../view/steps.ts";
+import { boundsOf } from "../view/period.ts";
+import { useView } from "../view/state.ts";
+import { FirstEventContext, drawableValues, incompleteSteps } from "../view/steps.ts";
 import { type PlotHandle, Legend, type Line, Plot, colorOf } from "./plot.tsx";
 
 interface Props {
@@ -14,6 +16,8 @@ interface Props {
   measure: Measure;
   stacked?: boolean;
   height?: number;
+  /** The values of steps that the period cuts are those of whole steps. */
+  whole?: boolean;
   note?: ComponentChildren;
   /** Content above the chart, such as a selector. */
   before?: ComponentChildren;
@@ -22,9 +26,10 @@ interface Props {
 }
 
 /** A card with a time series chart, which readers can save or view as a table. A click on a legend entry hides its line. */
-export function Chart({ title, starts, lines: rawLines, step, measure, stacked = false, height = 240, note, before, explore }: Props) {
+export function Chart({ title, starts, lines: rawLines, step, measure, stacked = false, height = 240, whole = false, note, before, explore }: Props) {
   const plotHandle = useRef<PlotHandle>(null);
   const firstEventAt = useContext(FirstEventContext);
+  const { span } = useView();
   const lines = rawLines.map((line) => ({ ...line, values: drawableValues(line.values, line.starts ?? starts, step, firstEventAt) }));
   const [hidden, setHidden] = useState<ReadonlySet<string>>(new Set());
   const table = () => ({
@@ -52,7 +57,7 @@ export function Chart({ title, starts, lines: rawLines, step, measure, stacked =
       ) : (
         <>
           {lines.length > 1 && <Legend lines={colored} hidden={hidden} toggle={toggle} />}
-          <Plot starts={starts} lines={shown} step={step} measure={measure} stacked={stacked} height={height} label={label} handle={plotHandle} />
+          <Plot starts={starts} lines={shown} step={step} measure={measure} stacked={stacked} incomplete={incompleteSteps(starts, step, whole ? null : boundsOf(span))} height={height} label={label} handle={plotHandle} />
         </>
       )}
     </Card>

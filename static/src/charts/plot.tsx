@@ -3,7 +3,7 @@ import { useEffect, useImperativeHandle, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { type Measure, ZONE, stepText, tick } from "../view/format.ts";
-import { openStep } from "../view/steps.ts";
+import type { Incomplete } from "../view/steps.ts";
 import { color, useTheme } from "./theme.ts";
 
 export interface Line {
@@ -24,6 +24,7 @@ interface Props {
   measure: Measure;
   /** Stacks the areas; the tooltip shows the value of each. */
   stacked?: boolean;
+  incomplete: Incomplete;
   height?: number;
   label: string;
   handle?: Ref<PlotHandle>;
@@ -35,13 +36,12 @@ export interface PlotHandle {
 }
 
 /** Lines or stacked areas over time, with a tooltip at the pointer. An incomplete step is dashed or hatched. */
-export function Plot({ starts, lines, step, measure, stacked = false, height = 240, label, handle }: Props) {
+export function Plot({ starts, lines, step, measure, stacked = false, incomplete, height = 240, label, handle }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const plot = useRef<uPlot | null>(null);
   const [at, setAt] = useState<{ place: number; left: number } | null>(null);
   const theme = useTheme();
-  const place = openStep(starts, step);
-  const open = starts.length > 2 && place > 0 ? place : -1;
+  const open = starts.length > 1 ? [...incomplete.keys()] : [];
   const shape = `${lines.map((line) => `${line.label}${line.dashed}${line.color}`).join()} ${stacked} ${open} ${step} ${theme} ${height} ${measure.axis(0)}`;
   const data = dataOf(starts, lines, stacked, open);
 
@@ -65,22 +65,22 @@ export function Plot({ starts, lines, step, measure, stacked = false, height = 2
   return (
     <div class="plot" role="img" aria-label={label}>
       <div ref={box} style={{ minHeight: `${height}px` }} />
-      {at && starts[at.place] && <Tip starts={starts} lines={lines} step={step} measure={measure} stacked={stacked} at={at} open={place} width={box.current?.clientWidth ?? 0} />}
+      {at && starts[at.place] && <Tip starts={starts} lines={lines} step={step} measure={measure} stacked={stacked} at={at} incomplete={incomplete} width={box.current?.clientWidth ?? 0} />}
     </div>
   );
 }
 
-type TipProps = Pick<Props, "starts" | "lines" | "step" | "measure"> & { stacked: boolean; at: { place: number; left: number }; open: number; width: number };
+type TipProps = Pick<Props, "starts" | "lines" | "step" | "measure" | "incomplete"> & { stacked: boolean; at: { place: number; left: number }; width: number };
 
 /** Tooltip with the values at the pointer; stacked areas from top to bottom. */
-function Tip({ starts, lines, step, measure, stacked, at: { place, left }, open, width }: TipProps) {
+function Tip({ starts, lines, step, measure, stacked, at: { place, left }, incomplete, width }: TipProps) {
   const shown = stacked ? lines.toReversed() : lines;
   const total = lines.reduce((sum, { values }) => sum + (values[place] ?? 0), 0);
   const name = (line: Line) => (line.starts?.[place] ? stepText(line.starts[place], step) : line.label);
   return (
     <div class={left > width / 2 ? "tip left" : "tip"} style={{ left: `${left}px` }}>
       <strong>
-        {stepText(starts[place] ?? "", step)} <small class="soft">{place === open ? `${ZONE}, so far` : ZONE}</small>
+        {stepText(starts[place] ?? "", step)} <small class="soft">{[ZONE, incomplete.get(place)].filter(Boolean).join(", ")}</small>
       </strong>
       {shown.map((line) => (
         <span key={line.label}>
@@ -117,14 +117,16 @@ export function Legend({ lines, hidden, toggle }: { lines: Line[]; hidden: Reado
 
 export const colorOf = (line: Line): string => color(line.color ?? "c1");
 
-/** Data for each series of `optionsOf`. Incomplete steps are separate series at the end. */
-function dataOf(starts: string[], lines: Line[], stacked: boolean, open: number): uPlot.AlignedData {
+/** The step next to an incomplete one, to which its part of a line leads. */
+const neighbor = (place: number): number => (place === 0 ? 1 : place - 1);
+
+/** Data for each series of `optionsOf`. Each incomplete step has series of its own at the end. */
+function dataOf(starts: string[], lines: Line[], stacked: boolean, open: number[]): uPlot.AlignedData {
   const times = starts.map((start) => Date.parse(start) / 1000);
   if (!stacked) {
-    const whole = lines.map(({ values, dashed }) => times.map((_, place) => (!dashed && place === open ? null : (values[place] ?? null))));
-    const rest = lines
-      .filter(({ dashed }) => open > 0 && !dashed)
-      .map(({ values }) => times.map((_, place) => (place === open || place === open - 1 ? (values[place] ?? null) : null)));
+    const whole = lines.map(({ values, dashed }) => times.map((_, place) => (!dashed && open.includes(place) ? null : (values[place] ?? null))));
+    const solid = lines.filter(({ dashed }) => !dashed);
+    const rest = open.flatMap((each) => solid.map(({ values }) => times.map((_, place) => (values[each] != null && (place === each || place === neighbor(each)) ? (values[place] ?? null) : null))));
     return [times, ...whole, ...rest] as uPlot.AlignedData;
   }
   const sums = times.map(() => 0);
@@ -139,8 +141,8 @@ function dataOf(starts: string[], lines: Line[], stacked: boolean, open: number)
 
 interface Look {
   stacked: boolean;
-  /** Index of the incomplete step; -1 if all are complete. */
-  open: number;
+  /** Indexes of the incomplete steps. */
+  open: number[];
   step: string;
   measure: Measure;
 }
@@ -172,7 +174,7 @@ function optionsOf(width: number, height: number, lines: Line[], { stacked, open
     ],
     series: [{}, ...seriesOf(lines, stacked, open)],
     hooks: {
-      draw: stacked && open > 0 ? [(self) => hatch(self, open)] : [],
+      draw: stacked ? open.map((place) => (self: uPlot) => hatch(self, place)) : [],
       setCursor: [
         (self) => {
           const { idx, left } = self.cursor;
@@ -183,17 +185,18 @@ function optionsOf(width: number, height: number, lines: Line[], { stacked, open
   };
 }
 
-/** Hatches the part of stacked areas that leads to an incomplete step. */
+/** Hatches the part of stacked areas between an incomplete step and its neighbor. */
 function hatch(self: uPlot, open: number): void {
-  const [from, to] = [self.data[0]?.[open - 1], self.data[0]?.[open]];
-  if (from === undefined || to === undefined) return;
+  const [first, second] = [open, neighbor(open)].toSorted((one, other) => one - other) as [number, number];
+  const [from, to] = [self.data[0]?.[first], self.data[0]?.[second]];
+  const top = self.data[1] ?? []; // the top of the stack
+  if (from === undefined || to === undefined || top[first] == null || top[second] == null) return;
   const { ctx: pen, bbox } = self;
   const [left, right] = [self.valToPos(from, "x", true), self.valToPos(to, "x", true)];
   pen.save();
   pen.beginPath();
-  const top = self.data[1] ?? []; // the top of the stack
   pen.moveTo(left, bbox.top + bbox.height);
-  for (const [x, place] of [[left, open - 1], [right, open]] as const) pen.lineTo(x, self.valToPos(top[place] ?? 0, "y", true) - devicePixelRatio);
+  for (const [x, place] of [[left, first], [right, second]] as const) pen.lineTo(x, self.valToPos(top[place] ?? 0, "y", true) - devicePixelRatio);
   pen.lineTo(right, bbox.top + bbox.height);
   pen.clip();
   pen.strokeStyle = color("raised");
@@ -208,7 +211,7 @@ function hatch(self: uPlot, open: number): void {
   pen.restore();
 }
 
-function seriesOf(lines: Line[], stacked: boolean, open: number): uPlot.Series[] {
+function seriesOf(lines: Line[], stacked: boolean, open: number[]): uPlot.Series[] {
   const few = (self: uPlot) => (self.data[0]?.length ?? 0) < 2;
   const drawnSeries = lines.map((line): uPlot.Series => {
     const stroke = colorOf(line);
@@ -222,7 +225,7 @@ function seriesOf(lines: Line[], stacked: boolean, open: number): uPlot.Series[]
     };
   });
   if (stacked) return drawnSeries.reverse();
-  const rest = lines.flatMap((line, place) => (open > 0 && !line.dashed ? [{ ...(drawnSeries[place] as uPlot.Series), label: "", dash: [3, 4] }] : []));
+  const rest = open.flatMap(() => lines.flatMap((line, place) => (line.dashed ? [] : [{ ...(drawnSeries[place] as uPlot.Series), label: "", dash: [3, 4] }])));
   return [...drawnSeries, ...rest];
 }
 

@@ -9,7 +9,9 @@ import { Warnings } from "../ui/warnings.tsx";
 import { type Bounds, NOTHING, ZONE, estimateOf, growth, margin, moment, points, stepText, toLabel } from "../view/format.ts";
 import { groupCondition, replaceMissing } from "../view/conditions.ts";
 import { type Question, type QuestionChanges, isCompared } from "../view/question.ts";
+import { boundsOf } from "../view/period.ts";
 import { useView } from "../view/state.ts";
+import { incompleteSteps } from "../view/steps.ts";
 import { type Answer, type Field, MEASURE_FACTS, type Row, groupLabel, splitLabel } from "./measures.ts";
 
 type Figures = Row["figures"][number];
@@ -130,10 +132,10 @@ function rowLabel(row: Row, { by, segments }: Question, fields: Field[]): string
 const titleOf = (label: string, segment: string | null): string => (segment === null ? label : `${label}: ${segment}`);
 
 function Lines({ answer, question, fields }: Props) {
-  const { people } = useView();
+  const { people, span } = useView();
   const { over, measures } = question;
   const panels = panelsOf(answer, question);
-  const partial = answer.partialStep == null ? undefined : answer.starts[answer.partialStep];
+  const incomplete = [...incompleteSteps(answer.starts, over ?? "DAY", boundsOf(span))].map(([place, covers]) => `${stepText(answer.starts[place] ?? "", over ?? "DAY")}: ${covers}`);
   return (
     <div class={panels.length > 1 ? "side-by-side" : "stack"}>
       {measures.flatMap((name, index) =>
@@ -153,7 +155,7 @@ function Lines({ answer, question, fields }: Props) {
             ];
           });
           const sampled = rows.some(({ figures }) => (people ? figures[index]?.peopleLow : figures[index]?.allLow));
-          const note = [sampled && "estimated", partial && `${stepText(partial, over ?? "DAY")}: so far`, isCompared(question) && rows.length > MOST_COMPARED && "comparison: shown in the table"].filter(Boolean).join(" · ");
+          const note = [sampled && "estimated", ...incomplete, isCompared(question) && rows.length > MOST_COMPARED && "comparison: shown in the table"].filter(Boolean).join(" · ");
           return <Chart key={`${name} ${segment} ${over}`} title={titleOf(label, segment)} starts={answer.starts} lines={lines} step={over ?? "DAY"} measure={measure} note={note} />;
         }),
       )}
@@ -230,10 +232,11 @@ function More({ answer, question, change }: Pick<Props, "answer" | "question" | 
 }
 
 function AnswerTable({ answer, question, fields, change }: Props) {
-  const { people } = useView();
+  const { people, span } = useView();
   const { by, over, segments, measures } = question;
   const compare = isCompared(question);
   const steps = over === null ? [null] : answer.starts;
+  const incomplete = incompleteSteps(answer.starts, over ?? "DAY", boundsOf(span));
   const columns = [
     ...(over === null ? [] : [`From (${ZONE})`]),
     ...(segments.length > 0 ? ["Segment"] : []),
@@ -246,7 +249,7 @@ function AnswerTable({ answer, question, fields, change }: Props) {
       steps.map((start, place) => ({
         row,
         cells: [
-          ...(start === null ? [] : [`${stepText(start, over ?? "DAY")}${place === answer.partialStep ? " (so far)" : ""}`]),
+          ...(start === null ? [] : [`${stepText(start, over ?? "DAY")}${incomplete.has(place) ? ` (${incomplete.get(place)})` : ""}`]),
           ...(segments.length > 0 ? [row.segment] : []),
           ...by.map((split, key) => (row.isOther ? (key === 0 ? "(other)" : "") : keyLabel(row.keys[key] ?? null, split.field, fields))),
           ...row.figures.flatMap((figure, index) => [

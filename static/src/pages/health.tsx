@@ -27,9 +27,10 @@ export default function Health({ project }: { project: string }) {
                 step="DAY"
                 measure={COUNTS}
                 stacked
+                whole
                 lines={[...notStored(ledger), { label: "Stored", values: ledger.stored, color: "c2" }]}
               />
-              <Chart title="Events not stored" starts={ledger.starts} step="DAY" measure={COUNTS} stacked lines={notStored(ledger)} />
+              <Chart title="Events not stored" starts={ledger.starts} step="DAY" measure={COUNTS} stacked whole lines={notStored(ledger)} />
             </div>
             <div class="grid">
               <Bars title="Reasons" note="events" nothing="No events in this period have a reason." bars={ledger.reasons.map(({ entry, reason, events }) => ({ where: null, label: toLabel(reason), kind: toLabel(entry), amount: events }))} />

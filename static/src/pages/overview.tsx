@@ -16,9 +16,9 @@ import { Held } from "../ui/held.tsx";
 import { EmptyState, ErrorNotice, QueryResult } from "../ui/states.tsx";
 import { hadReadAccess, rememberReadAccess, useAccount, useFirstEventTime } from "../view/account.ts";
 import { ABOUT_DURATIONS, COUNTS, ago, count, day, estimateOf, growth, margin, moment, percent, plural, points, toLabel } from "../view/format.ts";
-import { isComparable } from "../view/period.ts";
+import { boundsOf, isComparable } from "../view/period.ts";
 import { BY_TARGET, errorQuestion, rowsFor, useExploreLink } from "../view/explore-link.ts";
-import { drawableValues, openStep } from "../view/steps.ts";
+import { drawableValues, incompleteSteps } from "../view/steps.ts";
 import { type View, targetConditions, useView, viewOf } from "../view/state.ts";
 import { type Condition, isValue, splitBy } from "../view/conditions.ts";
 import { VersionGroups, VersionPartSelect, useVersionPart } from "./version-groups.tsx";
@@ -78,14 +78,16 @@ function Figures({ page, project, metric }: { page: Page; project: string; metri
   const firstEventAt = useFirstEventTime(project);
   const compared = isComparable(span, firstEventAt);
   const { starts } = page.series;
-  const open = openStep(starts, span.step);
+  const incomplete = incompleteSteps(starts, span.step, boundsOf(span));
   const sparkline = (name: MetricName) => {
     // Without filters, new installs of the period are the arrivals that the known installs grow by.
     const source = name === "installs" && !filtered ? { ...page, arrivals: page.arrivals ?? page.newAndReturning } : page;
     const values = metricOf(name, span.step) === name ? METRICS[name].values(source, people, false) : null; // by the hour, most metrics have none
     if (values === null) return {};
     const drawn = drawableValues(values, starts, span.step, firstEventAt);
-    return { spark: drawn, open: open > 0 && drawn.findLastIndex((value) => value !== null) === open };
+    const isDrawn = (value: number | null) => value !== null;
+    const [first, last] = [drawn.findIndex(isDrawn), drawn.findLastIndex(isDrawn)];
+    return { spark: drawn, cut: first === 0 && first < last && name !== "installs" && incomplete.has(first), open: last > 0 && incomplete.has(last) };
   };
   const until = page.overview.comparedUntil;
   const choose = (name: MetricName) =>
@@ -152,6 +154,7 @@ function Main({ page, project, metric, compared }: { page: Page; project: string
       starts={page.series.starts}
       step={span.step}
       measure={measure}
+      whole={metric === "installs"}
       note={noteOf(metric, isFiltered(where))}
       explore={measures && explore({ measures })}
       lines={[

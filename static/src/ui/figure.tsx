@@ -15,6 +15,8 @@ interface Props {
   /** Time of the first event in epoch ms, if there is too little earlier data for a comparison. */
   since?: number | null;
   spark?: (number | null)[];
+  /** The first value of the sparkline belongs to an incomplete step. */
+  cut?: boolean;
   /** The last value of the sparkline belongs to an incomplete step. */
   open?: boolean;
   /** Tooltip that names the period of comparison. */
@@ -30,7 +32,7 @@ interface Props {
 }
 
 /** A figure card with its change. A click selects it for the main chart, if `pick` is given. */
-export function Figure({ label, text, full, was, change, grew = "", since, spark, open = false, against, less = false, close = false, note, picked, pick }: Props) {
+export function Figure({ label, text, full, was, change, grew = "", since, spark, cut = false, open = false, against, less = false, close = false, note, picked, pick }: Props) {
   return (
     <div class={picked ? "figure-card picked" : "figure-card"}>
       <h2>
@@ -47,7 +49,7 @@ export function Figure({ label, text, full, was, change, grew = "", since, spark
       </p>
       <p class="change" title={since === undefined ? against : since === null ? undefined : "No comparison: there is too little data before this period"}>{since === undefined ? <Change change={change ?? null} grew={grew} was={was ?? ""} less={less} /> : <span class="soft">{since ? `since ${day(since)}` : ""}</span>}</p>
       {note && <p class="figure-note">{note}</p>}
-      {spark && <Spark values={spark} close={close} open={open} />}
+      {spark && <Spark values={spark} close={close} cut={cut} open={open} />}
     </div>
   );
 }

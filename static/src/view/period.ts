@@ -12,7 +12,7 @@ export const rangeName = (range: Range): string => NAMES[range] ?? `${Number.par
 /** Short name for narrow screens. */
 export const shortRangeName = (range: Range): string => SHORT_NAMES[range] ?? range;
 
-const DAY = 86_400_000; // ms
+const [HOUR, DAY] = [3_600_000, 86_400_000]; // ms
 const MOST_DAYS = 1830; // the server's maximum
 const DAYS: Partial<Record<Range, number>> = { today: 1, "12m": 365 };
 
@@ -35,6 +35,19 @@ export interface Span {
 
 /** Start of a period (epoch ms). */
 export const startOf = ({ period, days }: Span): number => (period.to == null ? Math.ceil(Date.now() / DAY) * DAY : Date.parse(period.to)) - days * DAY;
+
+/** Start and end of a period (epoch ms). */
+export interface Bounds {
+  start: number;
+  end: number;
+}
+
+/** Returns the bounds of a period, widened to full hours as the server does. */
+export function boundsOf(span: Span): Bounds {
+  const { from, to } = span.period;
+  const start = from == null ? startOf(span) : Math.floor(Date.parse(from) / HOUR) * HOUR;
+  return { start, end: to == null ? startOf(span) + span.days * DAY : Math.ceil(Date.parse(to) / HOUR) * HOUR };
+}
 
 /** Parses a day such as `2026-11-30` to its start in UTC (epoch ms); null if it is not a valid day. */
 export function dayOf(text: string): number | null {
