@@ -26,9 +26,15 @@ SHELLS = first(["dash", "bash", "busybox"])
 WAITING = [pytest.param(name, marks=[pytest.mark.slow] if name in hosts.SLOW else []) for name in hosts.NAMES if name != "node"]
 WITH_NICE = [pytest.param(name, marks=[pytest.mark.slow] if name in hosts.SLOW else []) for name in ("python", "node", "go", "rust")]
 
+# The tests may run in the background or under `nohup`, where these signals are ignored, and programs inherit that.
+DEFAULT_SIGNALS = (
+    "import fcntl, os, signal, subprocess, sys, termios; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    " signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+)
 # Make the process the leader of a session with the terminal: the kernel sends SIGHUP to the foreground process group when it ends.
-LEAD = "import fcntl, os, subprocess, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
-ONLY_PROGRAM = LEAD + "os.execvp(sys.argv[1], sys.argv[1:])"
+LEAD = DEFAULT_SIGNALS + "os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+RUN = "os.execvp(sys.argv[1], sys.argv[1:])"
+ONLY_PROGRAM = LEAD + RUN
 UNTIL_SENDER_STARTS = LEAD + "subprocess.call(sys.argv[2:]); open(sys.argv[1]).read()"
 
 
@@ -121,9 +127,8 @@ def test_an_interrupt_ends_the_script_although_the_client_is_recording(
     command = make_host(shell).command
     script = tmp_path / "script"
     script.write_text(Path(command[-1]).read_text().replace("footfall_trap build", "footfall_track build; echo continued >&2; exit"))
-    with subprocess.Popen(
-        [*command[:-1], str(script)], env=environment("http://127.0.0.1:9", home), stderr=subprocess.PIPE, start_new_session=True
-    ) as process:
+    started = [sys.executable, "-I", "-S", "-c", DEFAULT_SIGNALS + RUN, *command[:-1], str(script)]
+    with subprocess.Popen(started, env=environment("http://127.0.0.1:9", home), stderr=subprocess.PIPE, start_new_session=True) as process:
         writing = open_for_writing(choice)
         os.killpg(process.pid, signal.SIGINT)
         with contextlib.suppress(BrokenPipeError):  # the client has ended
