@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
+from server.ingest.asgi import ClientGone
 from server.tasks import cancel_and_wait
 
 CLIENT_GONE = 499  # the status that nginx logs for such a request; no client receives it
 
 T = TypeVar("T")
-
-
-class ClientGone(Exception):
-    """The client disconnected before the response."""
 
 
 async def while_connected(receive: Callable[[], Awaitable[Mapping[str, Any]]], work: Coroutine[Any, Any, T]) -> T:

@@ -15,13 +15,14 @@ from strawberry.types.graphql import OperationType
 from server.admin.admission import ADMINS, Admission, Admissions
 from server.admin.auth import Viewer, address_of, rate_limited_viewer
 from server.admin.bounds import MAX_TEXT
-from server.admin.disconnects import CLIENT_GONE, ClientGone, while_connected
+from server.admin.disconnects import CLIENT_GONE, while_connected
 from server.admin.filter_warnings import filter_warnings
 from server.admin.loaders import Loaders
 from server.admin.persisted_operations import KnownOperations
 from server.admin.request_context import Context
 from server.admin.safety import CODES, client_error
 from server.admin.schema import build
+from server.ingest.asgi import ClientGone
 from server.pages import SECURITY_HEADERS
 from server.problems import Busy, Malformed, Problem
 from server.services import Services

@@ -22,7 +22,7 @@ _DRAIN_SECONDS = 2.0
 
 
 class ClientGone(Exception):
-    """The client disconnected before its body arrived."""
+    """The client disconnected before its body arrived, or before the response."""
 
 
 class BodyReader:
