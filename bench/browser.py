@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from bench.explore import EVENTS, write_table, year_folder
+from bench.explore import EVENTS, measured, reference, write_table, year_folder
 from bench.load import LOAD_CORE, TOKEN, Server, footfall
 
 BEGIN, END = "<!-- browser -->", "<!-- end of browser -->"
@@ -156,14 +156,15 @@ def main() -> None:
     parser.add_argument("--filters", type=int, default=len(FILTERS), help="number of filters to set on each page")
     parser.add_argument("--only", default="", help="measure the pages whose name and period contain this text, and write nothing down")
     options = parser.parse_args()
-    busy, found = os.getloadavg()[0], []
+    busy, found, references = os.getloadavg()[0], list[str](), list[float]()
     with year_folder(options.events) as folder:
         print(HEAD)
         for line in lines(folder, options.only, options.filters):
             print(line, flush=True)
             found.append(line)
+            references.append(reference(folder))
     if not options.only:
-        write_table(BEGIN, END, [HEAD, *found], options.events, busy)
+        write_table(BEGIN, END, [HEAD, *found], measured(options.events, busy, references))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import duckdb
+
 from bench import load
 from bench.control_group import ControlGroup
 from bench.load import Server, footfall
@@ -38,8 +40,8 @@ MB, MIB = 1_000_000, 1 << 20
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- explore -->", "<!-- end of explore -->"
 HEAD = (
-    "| question | bar, a year | p95, a year | CPU | bar, 30 days | p95, 30 days | CPU | unfiltered, a year | source |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    "| question | bar, a year | p95, a year | CPU | of the reference | bar, 30 days | p95, 30 days | CPU | unfiltered, a year | source |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 _CONTEXT = {
     "os": ("linux", "darwin", "windows"),
@@ -163,8 +165,18 @@ def _periods(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     return {"from": day(max(begin, end - 365)), "to": day(end)}, {"from": day(end - 30), "to": day(end)}
 
 
-def lines(folder: Path, rounds: int, only: str) -> Iterator[str]:
-    """Yield the lines of the table."""
+def reference(folder: Path) -> float:
+    """Milliseconds of CPU time in which DuckDB by itself, on one thread, counts the distinct installs of each day in the files of a folder."""
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute("SET enable_progress_bar = false")
+        connection.read_parquet(f"{folder}/history/*.parquet").create_view("events")
+        began = time.process_time()
+        connection.execute(f"SELECT occurred_at // {DAY}, COUNT(*), COUNT(DISTINCT install_id) FROM events GROUP BY 1").fetchall()
+        return (time.process_time() - began) * 1_000
+
+
+def lines(folder: Path, rounds: int, only: str, references: list[float]) -> Iterator[str]:
+    """Yield the lines of the table. Append the reference, measured after each question, to `references`."""
     year, month = _periods(folder)
     with footfall(folder) as server:
         chance = random.Random(0)
@@ -174,9 +186,10 @@ def lines(folder: Path, rounds: int, only: str) -> Iterator[str]:
             ask(server, case.field, {**case.make(chance), "period": year})  # not measured cold
             took, used, source = _repeated(server, case, year, rounds)
             short, short_used, _ = _repeated(server, case, month, rounds)
+            references.append(reference(folder))
             plain = f"{_repeated(server, case._replace(make=_same(case.plain)), year, rounds)[0]:,.0f} ms" if case.plain else ""
             yield (
-                f"| {case.what} | {case.bar:,} ms | {_marked(took, case.bar)} | {used:,.0f} ms | 150 ms |"
+                f"| {case.what} | {case.bar:,} ms | {_marked(took, case.bar)} | {used:,.0f} ms | {used / references[-1]:.2f} | 150 ms |"
                 f" {_marked(short, 150)} | {short_used:,.0f} ms | {plain} | {source} |"
             )
 
@@ -226,12 +239,15 @@ def _marked(took: float, bar: float) -> str:
     return "**none**" if math.isnan(took) or math.isinf(took) else f"{took:,.0f} ms" if took <= bar else f"**{took:,.0f} ms**"
 
 
-def write_table(begin: str, end: str, lines: list[str], events: int, load_average: float) -> None:
-    """Write a table into bench/README.md, between its two marks, with the time and the load average of the measurement."""
+def measured(events: int, load_average: float, references: list[float]) -> str:
+    """The time of a measurement, the load of the machine at its start, and the reference, by which machines are compared."""
+    when, middle = time.strftime("%Y-%m-%d %H:%M", time.gmtime()), statistics.median(references)
+    return f"Measured {when} with {events:,} events, load average {load_average:.1f} at the start. Reference: {middle:,.0f} ms."
+
+
+def write_table(begin: str, end: str, lines: list[str], when: str) -> None:
+    """Write a table into bench/README.md, between its two marks, with the circumstances of the measurement below it."""
     head, _, rest = README.read_text().partition(begin)
-    when = (
-        f"Measured {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} with {events:,} events, load average {load_average:.1f} at the start."
-    )
     README.write_text("\n".join([f"{head}{begin}", *lines, "", when, f"{end}{rest.partition(end)[2]}"]))
 
 
@@ -255,18 +271,18 @@ def main() -> None:
     parser.add_argument("--only", default="", help="measure the questions whose name contains this text, and write nothing down")
     parser.add_argument("--memory", type=int, metavar="SECONDS", help="only measure the memory in a control group of 256 MB, as root")
     options = parser.parse_args()
-    found = []
+    found, references = list[str](), list[float]()
     busy = os.getloadavg()[0]
     with year_folder(options.events) as folder:
         if options.memory:
             print(memory(folder, 256, options.memory))
             return
         print(HEAD)
-        for line in lines(folder, options.rounds, options.only):
+        for line in lines(folder, options.rounds, options.only, references):
             print(line, flush=True)
             found.append(line)
     if not options.only:
-        write_table(BEGIN, END, [HEAD, *found], options.events, busy)
+        write_table(BEGIN, END, [HEAD, *found], measured(options.events, busy, references))
 
 
 if __name__ == "__main__":
