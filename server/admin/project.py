@@ -28,7 +28,7 @@ from server.analytics.ledger import RejectedEvent as RejectedEventRow
 from server.analytics.lists import INSTALL_FIELDS, EventOrder, InstallFilter, InstallOrder
 from server.event import Environment, FieldError, LedgerEntry, Refusal
 from server.event_id import from_uuid
-from server.jobs import rules
+from server.jobs import question_alerts, rules
 from server.problems import BadQuery
 from server.questions.question import LONGEST_VALUE, PEOPLE_ONLY, Op, check_conditions
 from server.storage.projects import MAX_PICKED, project_changes
@@ -119,6 +119,9 @@ class Alert:
     kind: Kind = field("Condition of the alert.")
     threshold: float = field(
         "Threshold in percent; for `QUESTION_ABOVE` and `QUESTION_BELOW`, in the unit of the figure. Ignored by kinds without one."
+    )
+    threshold_text: str | None = field(
+        "Threshold with its unit, such as `20 %` or `1.5 s`. Null for kinds without one, and if the saved question cannot be read."
     )
     window_minutes: int = field("Length of the evaluated window, in minutes.")
     minimum_events: int = field("Minimum number of events in the window. With fewer events, the alert does not fire.")
@@ -353,6 +356,7 @@ def alert_of(rule: Rule, last: LastAlert | None) -> Alert:
         name=rule.name,
         kind=rule.kind,
         threshold=rule.threshold,
+        threshold_text=question_alerts.threshold_of(rule),
         window_minutes=rule.window_minutes,
         minimum_events=rule.minimum_events,
         cooldown_minutes=rule.cooldown_minutes,

@@ -22,6 +22,8 @@ from server.jobs.question_alerts import Finding
 from server.jobs.run import Run
 from server.jobs.webhooks import ATTEMPTS, Delivered, Webhooks
 from server.problems import Problem
+from server.questions.figure_text import beside_threshold, percent_threshold
+from server.questions.question import Measure
 from server.storage.engine import Store
 from server.storage.projects import ProjectError
 from server.storage.upkeep import alert_rules
@@ -155,7 +157,8 @@ async def _failure_rate(store: Store, rule: Rule, now: int) -> tuple[Finding | N
     rate = 100 * seen.failures / ended
     if rate < rule.threshold:
         return None, rule.state
-    message = f"{rate:.1f} % of {ended:,} runs of {rule.slug} failed, which is at or above {rule.threshold:g} %"
+    shown = beside_threshold(Measure.FAILURE_RATE, rate / 100, rule.threshold / 100)
+    message = f"{shown} of {ended:,} runs of {rule.slug} failed, which is at or above {percent_threshold(rule.threshold)}"
     return Finding(message, {"failure_rate": round(rate, 2), "failures": seen.failures, "ended": ended}), rule.state
 
 

@@ -19,6 +19,8 @@ from server.clock import epoch_ms, utc_minute
 from server.event import DAY
 from server.event_id import received_at
 from server.jobs import JOBS, Job, Outcome, Run, Runner, find, rules
+from server.jobs.question_alerts import KINDS as QUESTION_KINDS
+from server.jobs.question_alerts import threshold_of
 from server.jobs.rules import Draft, Tried
 from server.jobs.webhooks import Webhooks
 from server.settings import Settings
@@ -228,9 +230,8 @@ def alert_list(slug: str | None) -> None:
     table = plain_table("rule", "project", "name", "kind", "threshold", "window", "cooldown", "webhook", "last alert")
     for rule, last in with_store(lambda store, _: rules.listed(store)):
         if slug in (None, rule.slug):
-            unit = "" if rule.kind in (Kind.QUESTION_ABOVE, Kind.QUESTION_BELOW) else " %"
-            threshold = f"{rule.threshold:g}{unit}" if rule.threshold else "-"
-            window, cooldown = f"{rule.window_minutes} min", f"{rule.cooldown_minutes} min"
+            threshold, cooldown = threshold_of(rule) or "-", f"{rule.cooldown_minutes:,} min"
+            window = "-" if rule.kind in QUESTION_KINDS else f"{rule.window_minutes:,} min"
             state = "never" if last is None else f"{_moment(last.created_at)}: {last.status} {last.last_error or ''}".rstrip()
             table.add_row(
                 *(str(rule.id), rule.slug, escape(rule.name), rule.kind.value, threshold, window, cooldown),

@@ -6,9 +6,10 @@ from itertools import pairwise
 
 from server.pages.markup import escape
 from server.questions.answer import Answer, Row
+from server.questions.figure_text import figure
 from server.questions.question import Question
 from server.transfer.answer_rows import NO_VALUE, OTHER
-from server.transfer.ask_table import figure, time_label, title
+from server.transfer.ask_table import time_label, title
 
 MAX_LINES = 6
 MAX_BARS = 20

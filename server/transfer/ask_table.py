@@ -10,14 +10,13 @@ from rich.table import Table
 from server.clock import utc_minute
 from server.dialects.parsing.times import iso
 from server.questions.answer import Answer
+from server.questions.figure_text import NOT_COUNTED, figure
 from server.questions.periods import Period, Step, step_end
-from server.questions.question import COUNTS, DURATIONS, Audience, By, Measure, Question
+from server.questions.question import DURATIONS, Audience, By, Measure, Question
 from server.terminal import as_text, plain_table
 from server.transfer.answer_rows import NO_VALUE, OTHER, estimated, flat
 
-_NONE = "-"
 _INTERVAL = "95 % interval"
-_COUNTED = frozenset(COUNTS) - {Measure.FAILURE_RATE}
 
 
 class Line(NamedTuple):
@@ -106,15 +105,6 @@ def title(measure: Measure) -> str:
     return f"{words} ms" if measure in DURATIONS else words
 
 
-def figure(measure: Measure, value: float | None) -> str:
-    """Return a figure as text."""
-    if value is None:
-        return _NONE
-    if measure is Measure.FAILURE_RATE:
-        return f"{value * 100:.1f} %"
-    return f"{value:,.0f}" if measure in _COUNTED or abs(value) >= 100 else f"{value:,.1f}"
-
-
 def _interval(measure: Measure, low: float | None, high: float | None) -> str:
     """The bounds of an estimate."""
     return "" if low is None or high is None else f"{figure(measure, low)} to {figure(measure, high)}"
@@ -123,10 +113,10 @@ def _interval(measure: Measure, low: float | None, high: float | None) -> str:
 def _change(measure: Measure, before: float | None, value: float | None) -> str:
     """The change in percent, of a rate in percentage points."""
     if before is None or value is None:
-        return _NONE
+        return NOT_COUNTED
     if measure is Measure.FAILURE_RATE:
         return f"{(value - before) * 100:+.1f} pp"
-    return f"{(value - before) / before * 100:+.1f} %" if before else _NONE
+    return f"{(value - before) / before * 100:+.1f} %" if before else NOT_COUNTED
 
 
 def day(text: str, over: Step | None) -> str:

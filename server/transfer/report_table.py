@@ -9,6 +9,7 @@ from rich.table import Table
 from server.analytics.measures import share
 from server.clock import utc_day, utc_minute
 from server.questions.cohorts import InstallCount, Retention, RetentionAnswer, RetentionGroup
+from server.questions.figure_text import percent
 from server.questions.funnel import Funnel, FunnelAnswer, FunnelStep
 from server.questions.paths import Direction, PathGroup, Paths, PathsAnswer
 from server.questions.question import Audience
@@ -18,7 +19,6 @@ from server.transfer.report_rows import Covered, Group, key_columns
 
 MAX_COLUMNS = 13  # steps of retention that a wide terminal shows
 _BEFORE, _SHARE = 30, 9  # characters: of the group and its installs, and of a share such as `100.0 %`
-_NONE = "-"
 _TOTAL = "(all)"
 
 
@@ -34,16 +34,14 @@ def funnel_table(report: Funnel, answer: FunnelAnswer) -> Table:
         found = _table(["step"], ["installs", "of first", "of previous"])
         for place, step in enumerate(answer.total):
             first, previous = answer.total[0], answer.total[max(0, place - 1)]
-            found.add_row(
-                as_text(step.name), f"{count(step):,}", *(_percent(share(count(step), count(each))) for each in (first, previous))
-            )
+            found.add_row(as_text(step.name), f"{count(step):,}", *(percent(share(count(step), count(each))) for each in (first, previous)))
         return found
     found = _table(key_columns(report.by), [head for step in report.steps for head in (step.name, "share")])
     for keys, steps in [
         ([_TOTAL, *[""] * (len(report.by) - 1)], answer.total),
         *((_cells(row, len(report.by)), row.steps) for row in answer.rows),
     ]:
-        found.add_row(*keys, *(cell for step in steps for cell in (f"{count(step):,}", _percent(share(count(step), count(steps[0]))))))
+        found.add_row(*keys, *(cell for step in steps for cell in (f"{count(step):,}", percent(share(count(step), count(steps[0]))))))
     return found
 
 
@@ -59,7 +57,7 @@ def retention_table(report: Retention, answer: RetentionAnswer) -> Table:
 
     def line(keys: list[str], group: RetentionGroup) -> None:
         rates = group.rates_people if people else group.rates_all
-        cells = [_percent(rates[after]) if after < len(rates) else "" for after in columns]
+        cells = [percent(rates[after]) if after < len(rates) else "" for after in columns]
         found.add_row(*keys, f"{sum(size(cohort.size) for cohort in group.cohorts):,}", *cells)
 
     if report.by:
@@ -69,7 +67,7 @@ def retention_table(report: Retention, answer: RetentionAnswer) -> Table:
         return found
     for cohort in answer.total.cohorts:
         active = cohort.active_people if people else cohort.active_all
-        cells = [_percent(share(active[after], size(cohort.size))) if after < len(active) else "" for after in columns]
+        cells = [percent(share(active[after], size(cohort.size))) if after < len(active) else "" for after in columns]
         found.add_row(utc_day(cohort.start), f"{size(cohort.size):,}", *cells)
     line([_TOTAL], answer.total)
     return found
@@ -88,7 +86,7 @@ def paths_table(report: Paths, answer: PathsAnswer) -> Table:
             )
             if events or not report.by:
                 found.add_row(
-                    *keys, _path(report, path.names, path.is_other), f"{events:,}", _percent(share(events, whole)), f"{installs:,}"
+                    *keys, _path(report, path.names, path.is_other), f"{events:,}", percent(share(events, whole)), f"{installs:,}"
                 )
 
     for group in answer.rows if report.by else [answer.total]:
@@ -136,7 +134,3 @@ def _table(left: Iterable[str], right: Iterable[str]) -> Table:
 
 def _cells(group: Group, columns: int) -> list[str]:
     return [OTHER] * columns if group.is_other else [NO_VALUE if key is None else as_text(key) for key in group.keys]
-
-
-def _percent(rate: float | None) -> str:
-    return _NONE if rate is None else f"{rate * 100:.1f} %"

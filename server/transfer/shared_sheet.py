@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from server.clock import utc_day
 from server.questions.answer import Answer
+from server.questions.figure_text import NOT_COUNTED, percent
 from server.questions.funnel import Funnel
 from server.questions.question import Question
 from server.questions.shared_reports import SharedReport
@@ -15,7 +16,6 @@ from server.transfer.ask_table import Line, heads, lines
 from server.transfer.report_rows import key_columns
 
 MAX_COLUMNS = 26  # steps of retention
-_HIDDEN = "-"
 
 
 class Sheet(NamedTuple):
@@ -45,8 +45,8 @@ def report_sheet(found: SharedReport) -> Sheet:
         cells = [[cell for count in row.figures for cell in _reached(row.figures, count)] for row in rows]
         return Sheet(keys, [head for name in names for head in (name, "share")], _lines(labels, cells))
     columns = min(MAX_COLUMNS, max((len(row.figures) for row in rows), default=0))
-    shares = [[*map(_percent, row.figures[:columns]), *[""] * (columns - len(row.figures))] for row in rows]
-    installs = [[_HIDDEN if row.installs is None else f"{row.installs:,}", *each] for row, each in zip(rows, shares, strict=True)]
+    shares = [[*map(percent, row.figures[:columns]), *[""] * (columns - len(row.figures))] for row in rows]
+    installs = [[NOT_COUNTED if row.installs is None else f"{row.installs:,}", *each] for row, each in zip(rows, shares, strict=True)]
     labels = labels if report.by else [[utc_day(start)] for start in found.starts]
     return Sheet(keys or [report.over.value], ["installs", *(f"+{after}" for after in range(columns))], _lines(labels, installs))
 
@@ -61,8 +61,4 @@ def _labels(keys: list[str | None], columns: int, *, is_other: bool) -> list[str
 
 def _reached(counts: Sequence[float | None], count: float | None) -> list[str]:
     first = counts[0]
-    return [_HIDDEN if count is None else f"{count:,.0f}", _percent(count / first if first and count is not None else None)]
-
-
-def _percent(rate: float | None) -> str:
-    return _HIDDEN if rate is None else f"{rate * 100:.1f} %"
+    return [NOT_COUNTED if count is None else f"{count:,.0f}", percent(count / first if first and count is not None else None)]

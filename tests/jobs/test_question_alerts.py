@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from server.event import DAY, Context, Environment
+from server.event import DAY, Context, Environment, Outcome
 from server.jobs import Run, rules
 from server.jobs.alert_job import alerts, find
+from server.jobs.question_alerts import threshold_of
 from server.jobs.rules import Draft
 from server.questions import saved
 from server.questions.periods import RelativePeriod, Step
@@ -50,7 +51,7 @@ async def test_a_figure_above_its_threshold(watched: Make, commit: Make, event: 
     await commit([event(name="build") for _ in range(2)] + [event(name="other")])
     assert await found() is None
     await commit([event(name="build")])
-    assert await found() == "default: Builds: events is 3, at or above 3"
+    assert await found() == "default: Builds: number of events is 3, which is at or above 3"
 
 
 async def test_a_rate_below_its_threshold_in_the_last_step_that_has_ended(watched: Make, commit: Make, ended: Make) -> None:
@@ -59,20 +60,77 @@ async def test_a_rate_below_its_threshold_in_the_last_step_that_has_ended(watche
     await commit([*ended(1, 10, 0), *ended(24, 1, 1)])
     assert await found() is None
     await commit(ended(24, 2, 0))
-    assert await found() == "default: Builds: failure rate is 0.25, at or below 0.25"
+    assert await found() == "default: Builds: failure rate is 25.0 %, which is at or below 25 %"
 
 
-@pytest.mark.parametrize(("today", "message"), [(14, None), (25, "by +150.0 % to 25"), (5, "by -50.0 % to 5"), (0, "by -100.0 % to 0")])
+@pytest.mark.parametrize(
+    ("today", "message"),
+    [
+        (14, None),
+        (25, "by +150.0 %, from 10 to 25; the threshold is 50 %"),
+        (5, "by -50.0 %, from 10 to 5; the threshold is 50 %"),
+        (0, "by -100.0 %, from 10 to 0; the threshold is 50 %"),
+    ],
+)
 async def test_a_change_against_the_compared_period(watched: Make, commit: Make, event: Make, today: int, message: str | None) -> None:
     found = await watched(Kind.QUESTION_CHANGE)
     await commit([event(days=1.1, name="build") for _ in range(10)] + [event(name="build") for _ in range(today)])
-    said = await found()
-    assert said is None if message is None else message in said
+    finding = await found()
+    assert finding is None if message is None else message in finding
+
+
+async def test_a_change_of_a_rate_is_in_percent(watched: Make, commit: Make, ended: Make) -> None:
+    found = await watched(Kind.QUESTION_CHANGE, structs.replace(BUILDS, measures=(Measure.FAILURE_RATE,)))
+    await commit([*ended(26, 9, 1, name="build"), *ended(1, 7, 1, name="build")])
+    assert await found() is None
+    await commit(ended(1, 1, 2, name="build"))
+    expected = "default: Builds: failure rate changed by +172.7 %, from 10.0 % to 27.3 %; the threshold is 50 %"
+    assert await found() == expected
+
+
+@pytest.mark.parametrize(
+    ("measure", "empty", "zero"),
+    [
+        (Measure.FAILURE_RATE, "failure rate has no value, because no event counts", "failure rate is 0 %"),
+        (Measure.P95, "p95 has no value, because no event counts", "p95 is 0 ms"),
+        (Measure.INSTALLS, "number of installs is 0", None),
+    ],
+)
+async def test_an_absent_figure_has_its_unit(
+    watched: Make, commit: Make, event: Make, measure: Measure, empty: str, zero: str | None
+) -> None:
+    found = await watched(Kind.QUESTION_EMPTY, structs.replace(BUILDS, measures=(measure,)))
+    assert await found() == f"default: Builds: {empty}"
+    await commit([event(name="build", outcome=Outcome.SUCCESS, duration_us=0, install=1)])
+    assert await found() == (None if zero is None else f"default: Builds: {zero}")
+
+
+@pytest.mark.parametrize(
+    ("kind", "measure", "threshold", "text"),
+    [
+        (Kind.FAILURE_RATE, None, 20, "20 %"),
+        (Kind.VOLUME_SPIKE, None, 1250, "1,250 %"),
+        (Kind.NEW_ERROR, None, None, None),
+        (Kind.QUESTION_ABOVE, Measure.EVENTS, 20_000, "20,000"),
+        (Kind.QUESTION_ABOVE, Measure.FAILURE_RATE, 0.125, "12.5 %"),
+        (Kind.QUESTION_BELOW, Measure.P95, 1500, "1.5 s"),
+        (Kind.QUESTION_CHANGE, Measure.P95, 50, "50 %"),
+        (Kind.QUESTION_EMPTY, Measure.EVENTS, None, None),
+    ],
+)
+async def test_a_threshold_has_its_unit(
+    store: Store, now: int, make_rule: Make, kind: Kind, measure: Measure | None, threshold: float | None, text: str | None
+) -> None:
+    if measure is not None:
+        await saved.save(store, 1, "Watched", structs.replace(BUILDS, measures=(measure,)), now)
+    await make_rule(kind, threshold=threshold, question=None if measure is None else "Watched")
+    ((rule, _),) = await rules.listed(store)
+    assert threshold_of(rule) == text
 
 
 async def test_an_alert_on_absence_fires_until_events_arrive(watched: Make, commit: Make, event: Make) -> None:
     found = await watched(Kind.QUESTION_EMPTY)
-    assert await found() == "default: Builds: events is 0"
+    assert await found() == "default: Builds: number of events is 0"
     await commit([event(name="build")])
     assert await found() is None
 
@@ -102,7 +160,7 @@ async def test_a_question_that_cannot_be_answered_does_not_hold_up_other_rules(
 
 
 @pytest.mark.parametrize(
-    ("fields", "said"),
+    ("fields", "error"),
     [
         ({"kind": Kind.QUESTION_EMPTY}, "question must be the name"),
         ({"kind": Kind.QUESTION_EMPTY, "question": "None"}, "question must be the name"),
@@ -111,9 +169,9 @@ async def test_a_question_that_cannot_be_answered_does_not_hold_up_other_rules(
         ({"kind": Kind.QUESTION_CHANGE, "question": "Plain"}, "question must be compared"),
     ],
 )
-async def test_a_rule_that_cannot_work_is_refused(store: Store, now: int, fields: dict[str, Any], said: str) -> None:
+async def test_a_rule_that_cannot_work_is_refused(store: Store, now: int, fields: dict[str, Any], error: str) -> None:
     await saved.save(store, 1, "Plain", Template(), now)
-    with pytest.raises(ProjectError, match=said):
+    with pytest.raises(ProjectError, match=error):
         await rules.create(store, "default", Draft(url="https://93.184.216.34/hook", **fields), now=now, private=False)
 
 
@@ -122,7 +180,7 @@ async def test_a_question_stays_while_an_alert_uses_it_and_may_get_another_name(
     with pytest.raises(ProjectError, match="delete the alert first"):
         await saved_questions.delete(store, 1, "Builds")
     await saved_questions.rename(store, 1, "Builds", "Makes", now + DAY)
-    assert await found() == "default: Makes: events is 0"
+    assert await found() == "default: Makes: number of events is 0"
     await rules.delete(store, 1)
     await saved_questions.delete(store, 1, "Makes")
 
@@ -156,7 +214,7 @@ async def test_the_conversion_of_a_funnel_below_its_threshold(watched: Make, com
     await commit([event(0.1, name="build", install=number + 1) for number in range(2)])
     assert await found() is None
     await commit([event(0.2, name="init", install=5)])
-    assert await found() == "default: Builds: conversion is 0.4, at or below 0.4"
+    assert await found() == "default: Builds: conversion is 40.0 %, which is at or below 40 %"
 
 
 async def test_a_figure_of_people_counts_people_only(watched: Make, commit: Make, event: Make) -> None:
@@ -164,4 +222,4 @@ async def test_a_figure_of_people_counts_people_only(watched: Make, commit: Make
     await commit([event(name="build", context=Context(environment=Environment.CI)) for _ in range(5)] + [event(name="build")])
     assert await found() is None
     await commit([event(name="build")])
-    assert await found() == "default: Builds: events is 2, at or above 2"
+    assert await found() == "default: Builds: number of events is 2, which is at or above 2"

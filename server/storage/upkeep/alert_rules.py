@@ -22,7 +22,7 @@ DELIVERED = "delivered"
 FAILED = "failed"
 
 _RULES = """SELECT alert_rule.id, alert_rule.project_id AS project, project.slug, alert_rule.name, kind, threshold, window_minutes,
-    minimum_events, cooldown_minutes, url, secret, enabled, last_fired_at, state, saved_question.name AS question
+    minimum_events, cooldown_minutes, url, secret, enabled, last_fired_at, state, saved_question.name AS question, saved_question.question AS template
     FROM alert_rule JOIN project ON project.id = alert_rule.project_id
     LEFT JOIN saved_question ON saved_question.id = alert_rule.question_id"""
 _CREATE = """INSERT INTO alert_rule (project_id, name, kind, threshold, window_minutes, minimum_events, cooldown_minutes, url, secret, enabled,
@@ -65,7 +65,10 @@ class State(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that raises alerts, and the address to send them to. `slug` is the slug of its project, `question` the name of a saved question."""
+    """A rule that raises alerts, and the address to send them to. `slug` is the slug of its project.
+
+    `question` is the name of a saved question, `template` its JSON: see `server.questions.report_templates`.
+    """
 
     id: int
     project: int
@@ -82,6 +85,7 @@ class Rule:
     last_fired_at: int | None
     state: State
     question: str | None = None
+    template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

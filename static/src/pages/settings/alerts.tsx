@@ -5,7 +5,7 @@ import type { AlertKind } from "../../generated/operations.ts";
 import { ConfirmButton, Field, FormError, formValue } from "../../ui/form.tsx";
 import { Section } from "../../ui/section.tsx";
 import { Copyable, EmptyState } from "../../ui/states.tsx";
-import { ago, plural, percent, toLabel } from "../../view/format.ts";
+import { ago, plural, toLabel } from "../../view/format.ts";
 
 const MEASURED = new Set<AlertKind>(["FAILURE_RATE", "VOLUME_DROP", "VOLUME_SPIKE"]); // kinds with a threshold
 const KINDS: AlertKind[] = ["FAILURE_RATE", "VOLUME_DROP", "VOLUME_SPIKE", "NEW_ERROR", "NEW_VERSION"];
@@ -44,13 +44,13 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
         <EmptyState>No alert rules yet. Add one below.</EmptyState>
       ) : (
         <ul class="rows">
-          {alerts.map(({ id, name, kind, threshold, windowMinutes, host, lastStatus, lastFiredAt }) => (
+          {alerts.map(({ id, name, kind, thresholdText, question, windowMinutes, host, lastStatus, lastFiredAt }) => (
             <li key={id}>
               <div>
                 <b>{name || toLabel(kind)}</b>
                 <span class="soft">
                   {toLabel(kind)}
-                  {threshold > 0 && `, ${percent(threshold / 100)}`} in {plural(windowMinutes, "minute")} · to {host} · {lastFiredAt ? `${lastStatus?.toLowerCase()} ${ago(lastFiredAt)}` : "never fired"}
+                  {thresholdText && `, ${thresholdText}`} {question ? `of ${question}` : `in ${plural(windowMinutes, "minute")}`} · to {host} · {lastFiredAt ? `${lastStatus?.toLowerCase()} ${ago(lastFiredAt)}` : "never fired"}
                 </span>
                 <span class="row-figure inline">
                   <button type="button" class="button" disabled={attempt.isPending} onClick={() => test(id)}>
