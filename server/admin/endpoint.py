@@ -146,7 +146,7 @@ class GraphQL:
                 return ResponseDocument(
                     data=result.data,
                     errors=[error.formatted for error in result.errors or ()],
-                    extensions={"warnings": [strawberry.asdict(each) for each in warnings]} if warnings else None,
+                    extensions={"warnings": [each.as_json() for each in warnings]} if warnings else None,
                 )
         except TimeoutError:
             return error_document("TIMEOUT", f"This operation took more than {SECONDS:g} seconds. Request less data.")

@@ -29,12 +29,19 @@ class FilterWarning:
     path: str = field("Path of the condition, such as `filter.version`, or `period`.")
     message: str = field("Explanation for people.")
     nearest: list[str] = field("Most similar values that events of the period have.")
+    nearest_fields: list[str] = strawberry.field(
+        default_factory=list, description="Most similar properties that events of the period have, if none has the one of the condition."
+    )
+
+    def as_json(self) -> dict[str, object]:
+        """Convert the warning to JSON, for the extensions of a response."""
+        return {to_camel_case(name): value for name, value in strawberry.asdict(self).items()}
 
 
 async def warnings_of(store: Store, filter_: Filter, history: History | None) -> list[FilterWarning]:
     """Return a warning for each condition that no event of the filter's period meets, and those for deleted and sampled events. Raises TooBroad."""
     return [
-        *(_warning(each) for each in await _absent(store, filter_, history)),
+        *_without_repeats(await _absent(store, filter_, history)),
         *await _deleted(store, filter_),
         *await _sampled(store, filter_),
     ]
@@ -51,7 +58,7 @@ async def filter_warnings(store: Store, filters: list[Filter], history: History 
     deleted: dict[str, FilterWarning] = {}
     for filter_ in list(dict.fromkeys(filters))[:MAX_FILTERS]:
         deleted |= {each.message: each for each in (*await _deleted(store, filter_), *await _sampled(store, filter_))}
-        singles = [Condition(each.field, each.op, (value,)) for each in filter_.where for value in each.values]
+        singles = [single for each in filter_.where for single in _singles(each)]
         if singles and all(each in found and found[each] is None for each in singles):
             continue  # met in another period
         try:
@@ -61,7 +68,18 @@ async def filter_warnings(store: Store, filters: list[Filter], history: History 
         for single in singles:
             met = found.get(single, missing.get(single)) is None
             found[single] = None if met else missing.get(single)
-    return [*(_warning(each) for each in found.values() if each is not None), *deleted.values()]
+    return [*_without_repeats([each for each in found.values() if each is not None]), *deleted.values()]
+
+
+def _without_repeats(found: list[Absent]) -> list[FilterWarning]:
+    """Convert warnings to their GraphQL type. Values of an unknown property share a warning."""
+    warnings = [_warning(each) for each in found]
+    return [each for number, each in enumerate(warnings) if each not in warnings[:number]]
+
+
+def _singles(condition: Condition) -> list[Condition]:
+    """Return a condition for each value of one, or the condition itself if it compares with no value."""
+    return [Condition(condition.field, condition.op, (value,)) for value in condition.values] or [condition]
 
 
 @shared
@@ -72,9 +90,13 @@ async def _absent(store: Store, filter_: Filter, history: History | None) -> lis
 
 def _warning(found: Absent) -> FilterWarning:
     """Convert a warning to its GraphQL type. It does not repeat the client's value."""
+    if found.nearest_fields:
+        fields = ", ".join(found.nearest_fields)
+        message = f"No event in this period has this property; similar properties: {fields}."
+        return FilterWarning(path="filter.where", message=message, nearest=[], nearest_fields=found.nearest_fields)
     name, near = to_camel_case(found.condition.field), found.nearest
     path = _PATHS.get(name, f"filter.{name}" if name in _SINGLE else "filter.where")
-    similar = f"; similar values:  {', '.join(near)}" if near else ""
+    similar = f"; similar values: {', '.join(near)}" if near else ""
     return FilterWarning(path=path, message=f"No event in this period has this value{similar}.", nearest=near)
 
 

@@ -39,11 +39,15 @@ class Row(msgspec.Struct):
 
 
 class QuestionWarning(msgspec.Struct, frozen=True):
-    """A condition that no event of the period meets, with values that events have, or a reason for a slow answer; `message` is a sentence."""
+    """A condition that no event of the period meets, with values that events have, or a reason for a slow answer; `message` is a sentence.
+
+    `nearest_fields` are properties that events have instead of the one that the condition or split names.
+    """
 
     field: str
     message: str
     nearest: list[str]
+    nearest_fields: list[str] = []
 
 
 class Answer(msgspec.Struct):

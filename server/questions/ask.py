@@ -75,6 +75,7 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
 async def _warnings(store: Store, question: Question, rows: list[Row], history: History | None) -> list[QuestionWarning]:
     """Warn about conditions that match nothing, and about installs that may be missing from a sample."""
     found = await suggestions.warnings(store, question, _segments_without_events(question, rows), history)
+    found += await suggestions.split_warnings(store, question, [row.keys for row in rows if not row.is_other], history)
     kinds = ["installs"] if any(measure in OF_INSTALLS for measure in question.measures) else []
     kinds += ["durations"] if percents(question.measures)[0] else []
     return [*found, *await sampled_periods.warnings(store, question.project, question.period, *kinds)]

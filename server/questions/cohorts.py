@@ -159,6 +159,7 @@ async def retention(
         reader.since = since
     found = await query.read(listed)
     explained = [*reader.warnings, *sampled, *await _warnings(store, report, found.whole, history)]
+    explained += await suggestions.split_warnings(store, began, found.groups or (), history)
     return _answer(report, found, since, reader.since, reader.used, explained, now)
 
 

@@ -123,6 +123,7 @@ async def funnel(store: Store, report: Funnel, *, history: History | None = None
     explained = [
         *await sampled_periods.warnings(store, report.project, report.period, "installs"),
         *await _warnings(store, report, total, history),
+        *await suggestions.split_warnings(store, first, groups or (), history),
     ]
     warnings = [*reader.warnings, *explained]
     return FunnelAnswer(total, rows, since, reader.since == 0, reader.used, warnings)

@@ -147,6 +147,7 @@ async def paths(store: Store, report: Paths, *, history: History | None = None) 
     places = [*range(len(groups or ())), *([OTHER] if has_others else [])]
     rows = [group([] if place == OTHER else list((groups or [])[place][: len(report.by)]), place) for place in places]
     explained = await sampled_periods.warnings(store, report.project, report.period, "installs", "paths")
+    explained += await suggestions.split_warnings(store, question, groups or (), history)
     explained += [] if counts else await suggestions.warnings(store, question, (Segment(""),), history)
     return PathsAnswer(group([], ALL), rows, since, reader.since == 0, reader.used, [*reader.warnings, *explained])
 

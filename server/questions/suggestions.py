@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from weakref import WeakKeyDictionary
 
 import msgspec
@@ -25,6 +26,7 @@ from server.questions.rollup_facts import RollupFacts
 from server.questions.sql import Sql, read, sql
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
+from server.storage.projects import picked_properties
 
 MAX_CANDIDATES = 200
 MAX_MISSING = 5  # values of one condition that are reported
@@ -36,13 +38,18 @@ _MET: WeakKeyDictionary[Store, BoundedDict[Question, float]] = WeakKeyDictionary
 ALONE, ALL = "No event in this period meets the condition", "No event in this period meets all conditions"
 _STORED_FORM = dict(zip(CONTEXT_FIELDS, CONTEXT_READERS, strict=True))
 _POSITIVE = (Op.IS, Op.PREFIX, Op.CONTAINS, Op.SEMVER)
+_NEED_PROPERTY = (Op.EXISTS, Op.ABOVE, Op.BELOW)
 
 
 class Absent(msgspec.Struct, frozen=True):
-    """A condition that no event of the period meets, with one of its values. `known` are the most common values of the field."""
+    """A condition that no event of the period meets, with one of its values. `known` are the most common values of the field.
+
+    `nearest_fields` are the properties that the client may have meant, if no event has the one that the condition names.
+    """
 
     condition: Condition
     known: list[str]
+    nearest_fields: list[str] = []
 
     @property
     def nearest(self) -> list[str]:
@@ -61,7 +68,7 @@ async def warnings(store: Store, question: Question, empty: tuple[Segment, ...],
         for condition in conditions:
             if condition not in explained:
                 explained[condition] = await absent(store, question, (condition,), history)
-                found += map(_warning, explained[condition])
+                found += {each.message: each for each in map(_warning, explained[condition])}.values()
         if conditions and not any(explained[condition] for condition in conditions):
             place = f" of segment `{segment.name}`" if segment.name else ""
             if len(conditions) == 1 and conditions[0].op not in _POSITIVE:
@@ -71,15 +78,36 @@ async def warnings(store: Store, question: Question, empty: tuple[Segment, ...],
     return found
 
 
+async def split_warnings(
+    store: Store, question: Question, keys: Sequence[Sequence[str | None]], history: History | None = None
+) -> list[QuestionWarning]:
+    """Return a warning for each property of the split that no event of the period has. `keys` are those of the listed groups."""
+    found = []
+    for place, by in enumerate(question.by):
+        is_empty = bool(keys) and all(each[place] is None for each in keys)
+        if is_empty and is_property(by.field) and not await values(store, question, by.field, limit=1, history=history):
+            found.append(_unknown_property(by.field, await _nearest_properties(store, question, by.field)))
+    return found
+
+
 def _warning(found: Absent) -> QuestionWarning:
     condition = found.condition
+    if found.nearest_fields:
+        return _unknown_property(condition.field, found.nearest_fields)
     field, value = condition.field, condition.values[0]
     if condition.op is not Op.IS:
         message = f"No event in this period has a `{field}` that meets `{condition.op.value} {value}`."
         return QuestionWarning(field, message, found.known[:5])
     near = found.nearest or found.known[:5]
-    hint = f" Did you mean {' or '.join(f'`{each}`' for each in near[:3])}?" if near else ""
-    return QuestionWarning(field, f"No event in this period has `{field}` `{value}`.{hint}", near)
+    return QuestionWarning(field, f"No event in this period has `{field}` `{value}`.{_hint(near)}", near)
+
+
+def _unknown_property(field: str, near: list[str]) -> QuestionWarning:
+    return QuestionWarning(field, f"No event in this period has `{field}`.{_hint(near)}", [], near)
+
+
+def _hint(near: list[str]) -> str:
+    return f" Did you mean {' or '.join(f'`{each}`' for each in near[:NEAREST])}?" if near else ""
 
 
 async def absent(store: Store, question: Question, conditions: tuple[Condition, ...], history: History | None = None) -> list[Absent]:
@@ -87,14 +115,32 @@ async def absent(store: Store, question: Question, conditions: tuple[Condition, 
     found: list[Absent] = []
     for condition in dict.fromkeys(conditions):
         if condition.op not in _POSITIVE or (len(condition.values) == 1 and await _matches(store, question, condition, history)):
+            if condition.op in _NEED_PROPERTY and is_property(condition.field):
+                found += await _without_property(store, question, condition, history)
             continue
         known = await values(store, question, condition.field, history=history)
+        near = await _nearest_properties(store, question, condition.field) if not known and is_property(condition.field) else []
         if len(condition.values) == 1:
-            found.append(Absent(condition, known))
+            found.append(Absent(condition, known, near))
             continue
         unknown = [Condition(condition.field, condition.op, (value,)) for value in condition.values if value not in known]
-        found += [Absent(each, known) for each in unknown[:MAX_MISSING] if not await _matches(store, question, each, history)]
+        found += [Absent(each, known, near) for each in unknown[:MAX_MISSING] if not await _matches(store, question, each, history)]
     return found
+
+
+async def _without_property(store: Store, question: Question, condition: Condition, history: History | None) -> list[Absent]:
+    """Return a condition without values to suggest, if no event has its property but events have others."""
+    if await values(store, question, condition.field, limit=1, history=history):
+        return []
+    near = await _nearest_properties(store, question, condition.field)
+    return [Absent(condition, [], near)] if near else []
+
+
+async def _nearest_properties(store: Store, question: Question, field: str) -> list[str]:
+    """Return the properties that a client may have meant by a field, or the most common ones."""
+    known = await property_names(store, question.project, question.period)
+    near = nearest(field.removeprefix(PROPERTY_PREFIX), known) or known[:NEAREST]
+    return [PROPERTY_PREFIX + name for name in near]
 
 
 async def _matches(store: Store, question: Question, condition: Condition, history: History | None) -> bool:
@@ -161,10 +207,15 @@ class KnownField(msgspec.Struct, frozen=True):
 
 
 async def fields(store: Store, project: int, period: Period) -> list[KnownField]:
-    """The declared fields, and the properties that recent events of the period have, nested ones by path, most common first."""
+    """The declared fields, and the properties of a project in a period: see `property_names`."""
     declared = [
         KnownField(each.name, each.label, each.description, each.kind, ops_of(each), each.kind is not Kind.NUMBER) for each in FIELDS
     ]
+    return [*declared, *(_property(name) for name in await property_names(store, project, period))]
+
+
+async def property_names(store: Store, project: int, period: Period) -> list[str]:
+    """The properties that recent events of the period have, nested ones by path, most common first; then others that the project counts by value."""
     sample = sql(
         f"SELECT properties FROM event WHERE project_id = {project} AND id >= {first_id(period.start)} AND id < {first_id(period.end + DAY)}"
         f" AND properties IS NOT NULL ORDER BY id DESC LIMIT {MAX_SAMPLE}",
@@ -174,7 +225,12 @@ async def fields(store: Store, project: int, period: Period) -> list[KnownField]
     for row in await read(store, sample):
         found.update(set(paths_in(msgspec.json.decode(row["properties"]))))
     names = [name for name, _ in found.most_common(MAX_PROPERTIES)]
-    return [*declared, *(_property(name) for name in names)]
+    return list(dict.fromkeys([*names, *await picked_properties.counted(store, project)]))
+
+
+def is_property(field: str) -> bool:
+    """Return True for the name of a property in conditions and splits."""
+    return field.startswith(PROPERTY_PREFIX)
 
 
 def _property(path: str) -> KnownField:

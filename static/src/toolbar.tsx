@@ -7,7 +7,7 @@ import { Icon } from "./ui/icons.tsx";
 import { Warnings } from "./ui/warnings.tsx";
 import { useAccount } from "./view/account.ts";
 import { useParams } from "./view/address.ts";
-import { replaceMissing } from "./view/conditions.ts";
+import { renameField, replaceMissing } from "./view/conditions.ts";
 import { ZONE, moment, toLabel } from "./view/format.ts";
 import { RANGES, type Range, dayText, dayOf, rangeName, shortRangeName, startOf } from "./view/period.ts";
 import { useView } from "./view/state.ts";
@@ -84,7 +84,11 @@ function PageFilters({ project }: { project: string }) {
       )}
       {warnings.length > 0 && (
         <div class="notice">
-          <Warnings warnings={warnings} replace={(...missing) => setWhere(replaceMissing(where, ...missing))} />
+          <Warnings
+            warnings={warnings}
+            replace={(...missing) => setWhere(replaceMissing(where, ...missing))}
+            rename={(...names) => setWhere(renameField(where, ...names))}
+          />
         </div>
       )}
     </>

@@ -39,6 +39,21 @@ def test_a_condition_that_matches_nothing_names_the_values_that_exist(admin: Ask
     assert "windoes" in warning["message"]
 
 
+def test_a_filter_and_a_split_by_an_unknown_property_suggest_names(admin: Asker) -> None:
+    warnings = """query { project(slug: "demo") {
+        ask(question: {by: [{field: "properties.shel"}]}) { warnings { field nearestFields } }
+        warnings(filter: {where: [{field: "properties.shel", values: ["zsh", "bash"]}, {field: "properties.sheell", op: EXISTS}]}) {
+            path nearest nearestFields } } }"""
+    found = admin.ask(warnings)["project"]
+    assert found["ask"]["warnings"] == [{"field": "properties.shel", "nearestFields": ["properties.shell"]}]
+    expected = {"path": "filter.where", "nearest": [], "nearestFields": ["properties.shell"]}
+    assert found["warnings"] == [expected]
+    chart = """query { project(slug: "demo") {
+        overview(filter: {where: [{field: "properties.shel", values: ["zsh"]}]}) { events { value } } } }"""
+    (warning,) = admin.send(chart).json()["extensions"]["warnings"]
+    assert {name: warning[name] for name in expected} == expected
+
+
 def test_an_answer_is_refused_by_its_own_length_not_by_the_longest_possible_one(admin: Asker) -> None:
     by_hour = {"over": "HOUR", "measures": ["EVENTS", "INSTALLS", "FAILURES"], "first": 10}
     answer = ask(admin, by=[{"field": "outcome"}], period={"last": 30}, **by_hour)  # at most four groups, but eleven rows would be too long

@@ -163,6 +163,18 @@ def test_a_filter_that_matches_nothing_suggests_values_that_exist(site: Any, vis
 
 
 @pytest.mark.slow
+def test_a_mistyped_property_is_replaced_in_filters_and_splits(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    page = tab.open("/d/demo/explore?chart=bars&by=properties.shel&where=properties.shel:is:zsh")
+    card = page.get_by_role("region", name="No events match")
+    expect(card).to_contain_text("No event in this period has properties.shel.")
+    card.get_by_role("button", name="properties.shell", exact=True).click()
+    page.get_by_role("button", name="Edit the filter shell is zsh").wait_for()
+    tab.settled()
+    assert set(bars(page, "Events")) == {"zsh"}
+
+
+@pytest.mark.slow
 def test_an_error_names_the_filter_and_the_page_goes_on(visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo/explore?where=os:is:linux&where=duration_ms:above:long")

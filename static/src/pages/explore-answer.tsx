@@ -7,7 +7,7 @@ import type { Table } from "../ui/save.ts";
 import { EmptyState } from "../ui/states.tsx";
 import { Warnings } from "../ui/warnings.tsx";
 import { type Bounds, NOTHING, ZONE, estimateOf, growth, margin, moment, points, stepText, toLabel } from "../view/format.ts";
-import { groupCondition, replaceMissing } from "../view/conditions.ts";
+import { groupCondition, renameField, replaceMissing } from "../view/conditions.ts";
 import { type Question, type QuestionChanges, isCompared } from "../view/question.ts";
 import { boundsOf } from "../view/period.ts";
 import { useView } from "../view/state.ts";
@@ -39,6 +39,11 @@ export const hasNothing = ({ rows, warnings }: Answer): boolean =>
 /** The answer to a question: charts, bars or a table, with notes on what it does not cover. */
 export function ExploreAnswer(props: Props) {
   const { answer, question, change } = props;
+  const suggestions = {
+    warnings: answer.warnings,
+    replace: (...missing: [string, string, string]) => change(replaceIn(question, ...missing)),
+    rename: (...names: [string, string]) => change(renameIn(question, ...names)),
+  };
   return (
     <>
       {!answer.complete && (
@@ -59,13 +64,13 @@ export function ExploreAnswer(props: Props) {
       )}
       {!hasNothing(answer) && answer.warnings.length > 0 && (
         <div class="notice">
-          <Warnings warnings={answer.warnings} replace={(...missing) => change(replaceIn(question, ...missing))} />
+          <Warnings {...suggestions} />
         </div>
       )}
       {hasNothing(answer) ? (
         <Card title="No events match" wide>
           {answer.warnings.length === 0 && <EmptyState>No events in this period.</EmptyState>}
-          <Warnings warnings={answer.warnings} replace={(...missing) => change(replaceIn(question, ...missing))} />
+          <Warnings {...suggestions} />
         </Card>
       ) : question.chart === "table" ? (
         <AnswerTable {...props} />
@@ -85,6 +90,13 @@ function replaceIn({ where, segments }: Question, field: string, message: string
   if (where.some((condition) => condition.field === field)) return { where: replaceMissing(where, field, message, value) };
   return { segments: segments.map((segment) => ({ ...segment, where: replaceMissing(segment.where, field, message, value) })) };
 }
+
+/** Replaces a field in the conditions, segments and splits of a question. */
+const renameIn = ({ where, segments, by }: Question, field: string, other: string): QuestionChanges => ({
+  where: renameField(where, field, other),
+  segments: segments.map((segment) => ({ ...segment, where: renameField(segment.where, field, other) })),
+  by: by.map((split) => (split.field === field ? { ...split, field: other } : split)),
+});
 
 /** The figures of the whole question, without split and steps. */
 export function Totals({ answer, question, stale }: { answer: Answer | undefined; question: Question; stale: boolean }) {

@@ -4,27 +4,35 @@ interface Props {
   warnings: Answer["warnings"];
   /** Replaces the condition that a warning names. */
   replace: (field: string, message: string, value: string) => void;
+  /** Replaces a property that a warning names by another one. */
+  rename: (field: string, other: string) => void;
 }
 
 /** Explains each filter that matches nothing and offers values that exist. */
-export function Warnings({ warnings, replace }: Props) {
+export function Warnings({ warnings, replace, rename }: Props) {
   return (
     <>
-      {warnings.map(({ field, message, nearest }) => (
-        <div class="suggestion" role="status" key={message}>
-          <p>{spelled(nearest.length > 0 ? (message.split(" Did you mean")[0] ?? message) : message)}</p>
-          {nearest.length > 0 && (
-            <p class="suggested-values">
-              <span class="soft">Try</span>
-              {nearest.map((value) => (
-                <button type="button" class="chip" key={value} onClick={() => replace(field, message, value)}>
-                  <b>{value}</b>
-                </button>
-              ))}
-            </p>
-          )}
-        </div>
-      ))}
+      {warnings.map(({ field, message, nearest, nearestFields }) => {
+        const suggestions = [
+          ...nearest.map((value) => ({ text: value, apply: () => replace(field, message, value) })),
+          ...nearestFields.map((other) => ({ text: other, apply: () => rename(field, other) })),
+        ];
+        return (
+          <div class="suggestion" role="status" key={message}>
+            <p>{spelled(suggestions.length > 0 ? (message.split(" Did you mean")[0] ?? message) : message)}</p>
+            {suggestions.length > 0 && (
+              <p class="suggested-values">
+                <span class="soft">Try</span>
+                {suggestions.map(({ text, apply }) => (
+                  <button type="button" class="chip" key={text} onClick={apply}>
+                    <b>{text}</b>
+                  </button>
+                ))}
+              </p>
+            )}
+          </div>
+        );
+      })}
     </>
   );
 }

@@ -74,6 +74,10 @@ export function replaceMissing(conditions: Condition[], field: string, message: 
   });
 }
 
+/** Replaces a field in the conditions that name it. */
+export const renameField = (conditions: Condition[], field: string, other: string): Condition[] =>
+  conditions.map((condition) => (condition.field === field ? { ...condition, field: other } : condition));
+
 const OF_INSTALLS = new Set(["environment", "os", "arch", "runtime", "version", "package_manager"]);
 
 /** Reports whether the list of installs can be filtered by a condition. */
