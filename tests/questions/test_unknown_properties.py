@@ -81,7 +81,7 @@ async def test_a_split_by_a_mistyped_property_suggests_names(store: Store, histo
     await send(store, THEMES)
     steps = (Segment("build", (Condition("name", Op.IS, ("build",)),)),) * 2
     split: dict[str, Any] = {"period": WEEK, "by": (By("properties.thme"),)}
-    found = [
+    found: list[Any] = [
         await ask(store, Question(project=1, **split), history=history, now=NOW),
         await funnel(store, Funnel(project=1, steps=steps, **split), history=history),
         await retention(store, Retention(project=1, **split), history=history, now=NOW),
