@@ -106,6 +106,10 @@ class QuestionWarning:
 class Answer:
     starts: list[DateTime] = described("Start of each step. Empty without steps.")
     starts_before: list[DateTime] | None = described("Start of each step of the compared period.")
+    from_before: DateTime | None = described(
+        "Start of the compared period, which may be within its first step. Null if nothing is compared."
+    )
+    to_before: DateTime | None = described("End of the compared period, which may be within its last step.")
     partial_step: int | None = described("Index of the step that has not ended yet.")
     rows: list[AnswerRow] = described("The rows, largest group first, all other groups last.")
     since: DateTime | None = described("Time from which on all events are kept. Null if none were deleted.")

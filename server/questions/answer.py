@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from server.questions.periods import Period
 from server.questions.question import Measure
 
 
@@ -54,6 +55,7 @@ class Answer(msgspec.Struct):
     """An answer to a `Question`.
 
     `starts`         the start of each step; empty if there are no steps. `starts_before`: of the compared period.
+    `period_before`  the compared period, if there is one
     `partial_step`   the index of the step that has not ended yet, or None
     `since`          the time from which on all events are kept, or None if none were deleted
     `complete`       whether all events of the period are kept; `complete_before`: of the compared period, or None
@@ -69,6 +71,17 @@ class Answer(msgspec.Struct):
     source: str
     warnings: list[QuestionWarning]
     complete_before: bool | None = None
+    period_before: Period | None = None
+
+    @property
+    def from_before(self) -> int | None:
+        """Return the start of the compared period."""
+        return None if self.period_before is None else self.period_before.start
+
+    @property
+    def to_before(self) -> int | None:
+        """Return the end of the compared period."""
+        return None if self.period_before is None else self.period_before.end
 
     def length(self) -> int:
         """Return the number of figures, over all steps."""

@@ -67,6 +67,7 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
         since=since,
         complete=_is_complete(question.period, reader.since),
         complete_before=None if before is None else _is_complete(before, reader.since),
+        period_before=before,
         source=reader.used,
         warnings=[] if least else [*reader.warnings, *await _warnings(store, question, rows, history)],
     )

@@ -99,6 +99,15 @@ def step_end(start: int, step: Step) -> int:
     return start + LENGTHS[step]
 
 
+def cut_steps(period: Period, step: Step, found: list[int]) -> set[int]:
+    """Return the indexes of the steps of a period that extend beyond it: none, the first, the last or both. `found` are their starts."""
+    if not found:
+        return set()
+    last = len(found) - 1
+    ends = ((0, found[0] < period.start), (last, step_end(found[last], step) > period.end))
+    return {place for place, is_cut in ends if is_cut}
+
+
 def _months(period: Period) -> list[int]:
     moment = datetime.fromtimestamp(period.start / 1000, UTC)
     year, month, found = moment.year, moment.month, list[int]()

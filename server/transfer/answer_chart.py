@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 
 from server.pages.markup import escape
@@ -9,13 +10,14 @@ from server.questions.answer import Answer, Row
 from server.questions.figure_text import figure
 from server.questions.question import Question
 from server.transfer.answer_rows import NO_VALUE, OTHER
-from server.transfer.ask_table import time_label, title
+from server.transfer.ask_table import partial_steps, time_label, title
 
 MAX_LINES = 6
 MAX_BARS = 20
 _WIDTH, _HEIGHT = 720, 240
 _LEFT, _TOP, _BOTTOM = 64, 12, 24
 _BAR = 28
+Point = tuple[float, float]
 
 
 def chart(question: Question, answer: Answer) -> str:
@@ -53,16 +55,13 @@ def _lines(question: Question, answer: Answer, rows: list[Row]) -> str:
     most = max(value or 0 for row in rows for value in row.figures[0].all) or 1
     across = (_WIDTH - _LEFT - 16) / max(1, len(answer.starts) - 1)
     base = _HEIGHT - _BOTTOM
-    paths = []
+    paths, partial = [], partial_steps(question, answer)
     for number, row in enumerate(rows, 1):
         points = [
             None if value is None else (round(_LEFT + place * across, 1), round(base - value / most * (base - _TOP), 1))
             for place, value in enumerate(row.figures[0].all)
         ]
-        path = "".join(
-            f"{'M' if before is None else 'L'}{point[0]} {point[1]}" for before, point in pairwise([None, *points]) if point is not None
-        )
-        paths.append(f'<path class="c{number}" d="{path}"/>')
+        paths += [f'<path class="{name}" d="{path}"/>' for name, path in _paths(points, partial, f"c{number}") if path]
         paths += [f'<circle class="c{number}" cx="{x}" cy="{y}" r="2"/>' for x, y in filter(None, points)] if len(points) < 40 else []
     first, last = time_label(answer.starts[0], question.over), time_label(answer.starts[-1], question.over)
     axis = (
@@ -74,6 +73,24 @@ def _lines(question: Question, answer: Answer, rows: list[Row]) -> str:
     legend = "".join(f'<li class="c{number}">{escape(_label(question, row))}</li>' for number, row in enumerate(rows, 1))
     listed = f'<ul class="legend">{legend}</ul>' if len(rows) > 1 else ""
     return _svg(_HEIGHT, f"Lines: {title(question.measures[0])} from {first} to {last}", axis + "".join(paths)) + listed
+
+
+def _paths(points: list[Point | None], partial: set[int], color: str) -> Iterator[tuple[str, str]]:
+    """The classes and data of the paths of a line. Its parts to and from a step that lacks a part of its figures are dashed."""
+    solid, dashed = "", ""
+    for place, (before, point) in enumerate(pairwise([None, *points])):
+        if point is None:
+            continue
+        at = f"{point[0]} {point[1]}"
+        if before is None:
+            solid += f"M{at}"
+        elif place in partial or place - 1 in partial:
+            dashed += f"M{before[0]} {before[1]}L{at}"
+            solid += f"M{at}"
+        else:
+            solid += f"L{at}"
+    yield color, solid
+    yield f"{color} partial", dashed
 
 
 def _svg(height: int, label: str, content: str) -> str:

@@ -11,7 +11,7 @@ from server.clock import utc_minute
 from server.dialects.parsing.times import iso
 from server.questions.answer import Answer
 from server.questions.figure_text import NOT_COUNTED, figure
-from server.questions.periods import Period, Step, step_end
+from server.questions.periods import Period, Step, cut_steps, step_end
 from server.questions.question import DURATIONS, Audience, By, Measure, Question
 from server.terminal import as_text, plain_table
 from server.transfer.answer_rows import NO_VALUE, OTHER, estimated, flat
@@ -20,7 +20,10 @@ _INTERVAL = "95 % interval"
 
 
 class Line(NamedTuple):
-    """The cells of one step, group and segment, as text from clients that is not escaped. `is_partial`: the step has not ended."""
+    """The cells of one step, group and segment, as text from clients that is not escaped.
+
+    `is_partial`: the step has not ended, or the period cuts it.
+    """
 
     cells: list[str]
     is_partial: bool
@@ -58,6 +61,7 @@ def lines(question: Question, answer: Answer) -> Iterator[Line]:
     keys = [label(by) for by in question.by]
     rows, estimates = flat(question, answer), estimated(answer)
     steps = len(rows) // max(1, len(answer.rows))
+    partial = partial_steps(question, answer)
     # By time: the groups of a step stand together.
     for number in sorted(range(len(rows)), key=lambda number: number % steps):
         row, step = rows[number], number % steps
@@ -71,7 +75,7 @@ def lines(question: Question, answer: Answer) -> Iterator[Line]:
                 cells.append(_interval(measure, row[f"{name}_low"], row[f"{name}_high"]))
             if question.is_compared:
                 cells += [figure(measure, row[f"{name}_before"]), _change(measure, row[f"{name}_before"], row[name])]
-        yield Line(cells, step == answer.partial_step)
+        yield Line(cells, step in partial)
 
 
 def notes(question: Question, answer: Answer) -> Iterator[str]:
@@ -79,7 +83,9 @@ def notes(question: Question, answer: Answer) -> Iterator[str]:
     if answer.partial_step is not None and question.over is not None:
         yield f"The {question.over.value} that begins at {_time(answer.starts[answer.partial_step])} has not ended."
     if question.over is not None and answer.starts:
-        yield from _cut_steps(question.over, question.period, answer)
+        yield from _cut_steps("", question.over, question.period, answer.starts, answer.partial_step)
+    if question.over is not None and answer.period_before is not None:
+        yield from _cut_steps("compared ", question.over, answer.period_before, answer.starts_before or [], None)
     if not answer.complete:
         since = "" if answer.since is None else f" before {_time(answer.since)}"
         yield f"Incomplete: events{since} were deleted by retention."
@@ -90,13 +96,20 @@ def notes(question: Question, answer: Answer) -> Iterator[str]:
         yield warning.message
 
 
-def _cut_steps(over: Step, period: Period, answer: Answer) -> Iterator[str]:
-    """Sentences about the first and the last step, if the period cuts them."""
-    first, last = answer.starts[0], answer.starts[-1]
-    if first < period.start:
-        yield f"The {over.value} that begins at {_time(first)} counts only from {_time(period.start)}, where the period begins."
-    if step_end(last, over) > period.end and answer.partial_step != len(answer.starts) - 1:
-        yield f"The {over.value} that begins at {_time(last)} counts only until {_time(period.end)}, where the period ends."
+def partial_steps(question: Question, answer: Answer) -> set[int]:
+    """Return the indexes of the steps of an answer whose figures lack a part: the current one, and those that the period cuts."""
+    cut = set[int]() if question.over is None else cut_steps(question.period, question.over, answer.starts)
+    return cut if answer.partial_step is None else cut | {answer.partial_step}
+
+
+def _cut_steps(which: str, over: Step, period: Period, starts: list[int], running: int | None) -> Iterator[str]:
+    """Sentences about the first and the last step of a period, if it cuts them. `running` is the current step, which has a sentence of its own."""
+    for place in sorted(cut_steps(period, over, starts)):
+        name = f"The {which}{over.value} that begins at {_time(starts[place])}"
+        if starts[place] < period.start:
+            yield f"{name} counts only from {_time(period.start)}, where the {which}period begins."
+        if step_end(starts[place], over) > period.end and place != running:
+            yield f"{name} counts only until {_time(period.end)}, where the {which}period ends."
 
 
 def title(measure: Measure) -> str:

@@ -105,6 +105,8 @@ def notes(answer: Covered) -> Iterator[str]:
 
 def retention_notes(report: Retention, answer: RetentionAnswer) -> Iterator[str]:
     yield from notes(answer)
+    if not answer.complete and answer.since is not None and answer.starts and answer.starts[0] < answer.since:
+        yield f"The {report.over.value} that begins at {utc_minute(answer.starts[0])} UTC counts only from {utc_minute(answer.since)} UTC."
     if answer.partial_step is not None:
         start = answer.starts[answer.partial_step]
         yield f"The {report.over.value} that begins at {utc_minute(start)} UTC has not ended; the line of all cohorts leaves it out."

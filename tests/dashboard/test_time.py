@@ -129,6 +129,16 @@ def test_steps_that_the_period_cuts_are_marked_at_both_ends(visit: Callable[...,
     assert page.locator(".figure-card .spark .open").count() == 6
 
 
+def test_steps_of_a_compared_period_that_it_cuts_are_marked(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    compared = "over=month&range=custom&from=2026-02-01&to=2026-03-31&compare=2025-11-10,2025-12-20"
+    card = tab.open(f"/d/demo/explore?{compared}").get_by_role("region", name="Events", exact=True)
+    for text in ("Nov 2025 in the compared period: counts only from Nov 10", "Dec 2025 in the compared period: counts only through Dec 20"):
+        assert text in card.inner_text()
+    cells = tab.go(f"/d/demo/explore?{compared}&chart=table").locator("tbody td:first-child").all_inner_texts()
+    assert cells == ["Feb 2026 (compared period counts only from Nov 10)", "Mar 2026 (compared period counts only through Dec 20)"]
+
+
 @pytest.mark.slow
 def test_values_of_whole_steps_are_not_marked_where_the_period_cuts_them(visit: Callable[..., Any]) -> None:
     today = datetime.now(UTC).date()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from server.clock import utc_minute
 from server.event import DAY, HOUR, Context
 from server.event_id import EventIds
 from server.jobs import Run
@@ -15,6 +16,7 @@ from server.questions.periods import Period, Step
 from server.questions.question import By, Condition, Op, Segment
 from server.settings import Settings
 from server.storage.engine import Store
+from server.transfer.report_table import retention_notes
 from tests.questions.test_stories import LINUX, NOW, TODAY, WINDOWS, last, send
 
 ENGINES = ("sqlite", "postgres")
@@ -69,6 +71,17 @@ async def test_retention_after_events_were_deleted_says_so(store: Store, ids: Ev
     assert (split.complete, sum(each.size.all for each in split.total.cohorts)) == (False, 2)
     assert split.since is not None
     assert split.starts[0] > split.since - 7 * DAY, "no row for weeks whose events are gone"
+    cut = f"The week that begins at {utc_minute(split.starts[0])} UTC counts only from {utc_minute(split.since)} UTC."
+    assert [cut in retention_notes(Retention(project=1, period=period), each) for each in (whole, split)] == [False, True]
+
+
+async def test_the_first_cohort_is_whole_if_the_period_begins_within_its_step(store: Store, ids: EventIds) -> None:
+    first = MONDAY - 21 * DAY
+    for days, install in ((0, 1), (3, 2), (8, 1)):
+        await send(store, ids, first + days * DAY, install=install)
+    for by in ((), (By("os"),)):
+        answer = await retention(store, Retention(project=1, period=Period(first + 2 * DAY, MONDAY), by=by), now=NOW)
+        assert (answer.starts[0], answer.total.cohorts[0].size.all, answer.total.cohorts[0].active_all[:2]) == (first, 2, [2, 1])
 
 
 async def test_the_funnel_from_init_to_deploy_split_by_version(store: Store, ids: EventIds) -> None:

@@ -15,6 +15,8 @@ export interface Line {
   filled?: boolean;
   /** Start times of the line's own steps, for a comparison with another period. */
   starts?: string[];
+  /** What the line's figures cover in its own incomplete steps. */
+  incomplete?: Incomplete;
 }
 
 interface Props {
@@ -76,7 +78,7 @@ type TipProps = Pick<Props, "starts" | "lines" | "step" | "measure" | "incomplet
 function Tip({ starts, lines, step, measure, stacked, at: { place, left }, incomplete, width }: TipProps) {
   const shown = stacked ? lines.toReversed() : lines;
   const total = lines.reduce((sum, { values }) => sum + (values[place] ?? 0), 0);
-  const name = (line: Line) => (line.starts?.[place] ? stepText(line.starts[place], step) : line.label);
+  const name = (line: Line) => (line.starts?.[place] ? [stepText(line.starts[place], step), line.incomplete?.get(place)].filter(Boolean).join(", ") : line.label);
   return (
     <div class={left > width / 2 ? "tip left" : "tip"} style={{ left: `${left}px` }}>
       <strong>

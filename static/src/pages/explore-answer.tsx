@@ -11,7 +11,7 @@ import { groupCondition, renameField, replaceMissing } from "../view/conditions.
 import { type Question, type QuestionChanges, isCompared } from "../view/question.ts";
 import { boundsOf } from "../view/period.ts";
 import { useView } from "../view/state.ts";
-import { incompleteSteps } from "../view/steps.ts";
+import { type Incomplete, incompleteSteps } from "../view/steps.ts";
 import { type Answer, type Field, MEASURE_FACTS, type Row, groupLabel, splitLabel } from "./measures.ts";
 
 type Figures = Row["figures"][number];
@@ -143,11 +143,21 @@ function rowLabel(row: Row, { by, segments }: Question, fields: Field[]): string
 
 const titleOf = (label: string, segment: string | null): string => (segment === null ? label : `${label}: ${segment}`);
 
+/** Incomplete steps of the compared period, with what their figures cover. */
+function incompleteBefore({ startsBefore, fromBefore, toBefore }: Answer, step: string): Incomplete {
+  return startsBefore && fromBefore && toBefore ? incompleteSteps(startsBefore, step, { start: Date.parse(fromBefore), end: Date.parse(toBefore) }) : new Map();
+}
+
 function Lines({ answer, question, fields }: Props) {
   const { people, span } = useView();
   const { over, measures } = question;
   const panels = panelsOf(answer, question);
-  const incomplete = [...incompleteSteps(answer.starts, over ?? "DAY", boundsOf(span))].map(([place, covers]) => `${stepText(answer.starts[place] ?? "", over ?? "DAY")}: ${covers}`);
+  const step = over ?? "DAY";
+  const before = incompleteBefore(answer, step);
+  const incomplete = [
+    ...[...incompleteSteps(answer.starts, step, boundsOf(span))].map(([place, covers]) => `${stepText(answer.starts[place] ?? "", step)}: ${covers}`),
+    ...[...before].map(([place, covers]) => `${stepText(answer.startsBefore?.[place] ?? "", step)} in the compared period: ${covers}`),
+  ];
   return (
     <div class={panels.length > 1 ? "side-by-side" : "stack"}>
       {measures.flatMap((name, index) =>
@@ -158,11 +168,11 @@ function Lines({ answer, question, fields }: Props) {
             if (!figure) return [];
             const single = rows.length === 1;
             const [own, color] = [rowLabel(row, question, fields) || label, single ? "accent" : row.isOther ? "c8" : `c${(place % 7) + 1}`];
-            const before = people ? figure.peopleBefore : figure.allBefore;
+            const earlier = people ? figure.peopleBefore : figure.allBefore;
             return [
               { label: own, values: people ? figure.people : figure.all, color, filled: single },
-              ...(before && answer.startsBefore && rows.length <= MOST_COMPARED
-                ? [{ label: single ? "Compared period" : `${own}, earlier`, values: aligned(before, answer.starts.length), color: single ? "soft" : color, dashed: true, starts: answer.startsBefore }]
+              ...(earlier && answer.startsBefore && rows.length <= MOST_COMPARED
+                ? [{ label: single ? "Compared period" : `${own}, earlier`, values: aligned(earlier, answer.starts.length), color: single ? "soft" : color, dashed: true, starts: answer.startsBefore, incomplete: before }]
                 : []),
             ];
           });
@@ -249,6 +259,8 @@ function AnswerTable({ answer, question, fields, change }: Props) {
   const compare = isCompared(question);
   const steps = over === null ? [null] : answer.starts;
   const incomplete = incompleteSteps(answer.starts, over ?? "DAY", boundsOf(span));
+  const before = incompleteBefore(answer, over ?? "DAY");
+  const covers = (place: number) => [incomplete.get(place), before.has(place) && `compared period ${before.get(place)}`].filter(Boolean).join("; ");
   const columns = [
     ...(over === null ? [] : [`From (${ZONE})`]),
     ...(segments.length > 0 ? ["Segment"] : []),
@@ -261,7 +273,7 @@ function AnswerTable({ answer, question, fields, change }: Props) {
       steps.map((start, place) => ({
         row,
         cells: [
-          ...(start === null ? [] : [`${stepText(start, over ?? "DAY")}${incomplete.has(place) ? ` (${incomplete.get(place)})` : ""}`]),
+          ...(start === null ? [] : [`${stepText(start, over ?? "DAY")}${covers(place) && ` (${covers(place)})`}`]),
           ...(segments.length > 0 ? [row.segment] : []),
           ...by.map((split, key) => (row.isOther ? (key === 0 ? "(other)" : "") : keyLabel(row.keys[key] ?? null, split.field, fields))),
           ...row.figures.flatMap((figure, index) => [
