@@ -91,7 +91,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             self._measures(),
             fresh if installs else "",
             " FROM ",
-            self._relation(),
+            self._relation(engine),
             *joins,
             self._installs() if installs else "",
             " WHERE ",
@@ -126,7 +126,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     def source_rows(self, engine: SqlEngine) -> Sql:
         """The FROM and WHERE clauses alone: the tables `event` and `context`, and the conditions."""
-        return sql(self._relation(), " WHERE ", self._selection(engine))
+        return sql(self._relation(engine), " WHERE ", self._selection(engine))
 
     def column(self, field: Field) -> str:
         """The column of a field in the relation."""
@@ -156,7 +156,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     def _installs(self) -> Sql:
         return Sql(" LEFT JOIN install ON install.id = event.install_id")
 
-    def _relation(self) -> Sql:
+    def _relation(self, engine: SqlEngine) -> Sql:
         # CROSS JOIN makes SQLite begin with the events: it would read the period's events once for each context otherwise.
         return Sql("event CROSS JOIN context ", raw=True)
 

@@ -57,7 +57,7 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
     def is_new(self, engine: SqlEngine, step: str) -> str:
         return "install.id IS NOT NULL" if self.over is None else super().is_new(engine, step)
 
-    def _relation(self) -> Sql:
+    def _relation(self, engine: SqlEngine) -> Sql:
         # A join with the elements of a list is much slower than `unnest` among the columns.
         relation = "events"
         for alias, column in self._split.items():
@@ -76,7 +76,7 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
             f"SELECT install_id, people, occurred_at, number FROM (SELECT install_id, occurred_at, {self.people} AS people, CASE",
             *cases,
             " END AS number FROM ",
-            self._relation(),
+            self._relation(engine),
             " WHERE event.install_id IS NOT NULL AND event.skewed IS NULL AND ",
             self._selection(engine),
             ") AS stepped WHERE number IS NOT NULL",
@@ -89,7 +89,7 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
             f"SELECT id, install_id, session, occurred_at, name, {self.people} AS people, (",
             *joined(met or [Sql("TRUE")]),
             ") IS TRUE AS is_chosen FROM ",
-            self._relation(),
+            self._relation(engine),
             " WHERE event.install_id IS NOT NULL AND event.skewed IS NULL AND ",
             self._selection(engine),
         )
@@ -176,7 +176,7 @@ class SelectedFacts(HistoryFacts, frozen=True, kw_only=True):
         """Like `HistoryFacts.marked_days`, from the files instead of the copy: reading the marks takes less time than grouping the copy."""
         return HistoryFacts(**msgspec.structs.asdict(self)).marked_days(engine)
 
-    def _relation(self) -> Sql:
+    def _relation(self, engine: SqlEngine) -> Sql:
         return Sql("selected AS event")
 
     def _selection(self, engine: SqlEngine) -> Sql:

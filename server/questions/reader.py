@@ -121,6 +121,8 @@ class Reader:
         facts = await self.source(ranked, self._question.period, ())
         rows = await self._ranked_counts(facts, ranked)
         if rows is None:
+            if isinstance(facts, RollupFacts):  # ranks do not depend on steps, and sums of all days have fewer rows
+                facts = msgspec.structs.replace(facts, over=None)
             query = partial(largest, ranked, audience, limit)
             rows = await self._read_arrivals(facts, query, installs=ranked is Measure.NEW_INSTALLS)
             self._lists = max((row["lists"] for row in rows if "lists" in row), default=None)

@@ -5,6 +5,7 @@ Both classes give their rows the shape of events, so that conditions, splits and
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
@@ -16,7 +17,7 @@ from server.questions.facts import Facts
 from server.questions.periods import Period, Step
 from server.questions.question import Condition, Measure, Op
 from server.questions.sql import Sql, bound, read, sql, step_of
-from server.questions.sql_engines import sql_of
+from server.questions.sql_engines import SqlEngine, sql_of
 from server.storage.engine import Store
 from server.storage.rollups import DIMENSIONS, EVERYONE, OTHER, PEOPLE_ONLY, SPREADS
 
@@ -79,15 +80,14 @@ class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
     def _measures(self) -> str:
         return "event.events, event.successes, event.failures"
 
-    def _relation(self) -> Sql:
-        rows = self._rows()
+    def _relation(self, engine: SqlEngine) -> Sql:
+        rows = self._rows(engine)
         if "outcome" in self.used:
             columns = "name_id, environment, occurred_at" + (f", {self._value}" if self._value else "")
             parts = ("events - successes - failures, 0, 0, 0", "successes, successes, 0, 1", "failures, 0, failures, 2")
             names = ("events", "successes", "failures", "outcome")
             listed = [", ".join(f"{each} AS {name}" for each, name in zip(part.split(", "), names, strict=True)) for part in parts]
-            pieces = [piece for each in listed for piece in (" UNION ALL ", f"SELECT {columns}, {each} FROM (", rows, ") AS sums")]
-            rows = sql(*pieces[1:])
+            rows = sql("WITH sums AS (", rows, ") ", " UNION ALL ".join(f"SELECT {columns}, {each} FROM sums" for each in listed))
         return sql("(", rows, ") AS event")
 
     @property
@@ -95,32 +95,57 @@ class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
         """The column of the value, which some events lack."""
         return "target_id" if self.has_target else self.dimension
 
-    def _sums(self, sign: str = "") -> str:
-        """The sums under their names, negated with the sign `-`."""
-        return ", ".join(f"{sign}{column} AS {name}" for column, name in zip(SPREADS if self.is_spread else _SUMS, _SUMS, strict=True))
+    @property
+    def _stored(self) -> Iterable[tuple[str, str]]:
+        """The columns of the sums, each with the name of its measure."""
+        return zip(SPREADS if self.is_spread else _SUMS, _SUMS, strict=True)
 
-    def _rows(self) -> Sql:
+    @property
+    def _sums(self) -> str:
+        return ", ".join(f"{column} AS {name}" for column, name in self._stored)
+
+    def _rows(self, engine: SqlEngine) -> Sql:
         """name_id, environment, occurred_at, the sums, and the value."""
         kind = "_spread" if self.is_spread else ""
         if self._value is None and not self.is_daily:
             hours = f"hour >= {self.period.start // HOUR} AND hour < {self.period.end // HOUR}"
             shared = f"name_id, environment, CAST(hour AS bigint) * {HOUR} AS occurred_at"
-            return Sql(f"SELECT {shared}, {self._sums()} FROM rollup_hour{kind} WHERE project_id = {self.project} AND {hours}")
-        shared = f"name_id, environment, CAST(day AS bigint) * {DAY} AS occurred_at"
-        everything = f"{self._sums()} FROM rollup_day{kind} WHERE {self._days}"
+            return Sql(f"SELECT {shared}, {self._sums} FROM rollup_hour{kind} WHERE project_id = {self.project} AND {hours}")
+        everything = f" FROM rollup_day{kind} AS event WHERE {self._days}"
         if self._value is None:
-            return Sql(f"SELECT {shared}, {everything}")
+            return Sql(f"SELECT {self._listed()}, {self._sums}{everything}")
         if self.has_target:
-            column, valued, nothing = "target_id", Sql(f" FROM rollup_target_day{kind} WHERE {self._days}"), "CAST(NULL AS bigint)"
+            column, valued, nothing = "target_id", Sql(f" FROM rollup_target_day{kind} AS event WHERE {self._days}"), "CAST(NULL AS bigint)"
         else:
             column, nothing = "value", "NULL"
             valued = sql(" FROM ", rows_of_dimension(self.project, self.period, str(self.dimension), kind))
-        parts: list[str | Sql] = [f"SELECT {shared}, {column} AS {self._value}, {self._sums()}", valued]
-        if not any(condition.field in _DIMENSIONS | _TARGET and condition.op in _NEEDS_VALUE for condition in self.where):
-            # Events without a value are all events less those with one.
-            parts.append(f" UNION ALL SELECT {shared}, {nothing}, {everything}")
-            parts += [f" UNION ALL SELECT {shared}, {nothing}, {self._sums('-')}", valued]
-        return sql(*parts)
+        if any(condition.field in _DIMENSIONS | _TARGET and condition.op in _NEEDS_VALUE for condition in self.where):
+            return sql(f"SELECT {self._listed(column)}, {self._sums}", valued)
+        # Events without a value are all events less those with one.
+        rest = f"name_id, environment, occurred_at, {nothing}"
+        return sql(
+            "WITH valued AS (", self._summed(engine, valued, column), "), everything AS (", self._summed(engine, Sql(everything)), ")",
+            f" SELECT * FROM valued UNION ALL SELECT {rest}, {', '.join(_SUMS)} FROM everything"
+            f" UNION ALL SELECT {rest}, {', '.join(f'-{name}' for name in _SUMS)} FROM valued",
+        )  # fmt: skip
+
+    def _keys(self, column: str | None = None) -> dict[str, str]:
+        """The columns of a row besides its sums, each with its expression: those that the question does not need are 0."""
+        day = "0" if self.over is None else f"CAST(day AS bigint) * {DAY}"
+        keys = {"name_id": "name_id" if "name" in self.used else "0", "environment": "environment", "occurred_at": day}
+        return keys | ({self._value: column} if self._value and column else {})
+
+    def _listed(self, column: str | None = None) -> str:
+        return ", ".join(f"{key} AS {name}" for name, key in self._keys(column).items())
+
+    def _summed(self, engine: SqlEngine, source: Sql, column: str | None = None) -> Sql:
+        """The sums of a rollup by the columns that the question needs, because a year has many times as many rows."""
+        keys = self._keys(column)
+        sums = ", ".join(f"SUM({each}) AS {name}" for each, name in self._stored)
+        shared = tuple(condition for condition in self.where if condition.field in ("name", "environment"))
+        conditions = msgspec.structs.replace(self, where=shared).conditions(engine)
+        grouped = ", ".join(str(number) for number, key in enumerate(keys.values(), 1) if key != "0")
+        return sql(f"SELECT {self._listed(column)}, {sums}", source, *(sql(" AND ", each) for each in conditions), f" GROUP BY {grouped}")
 
 
 @reused_until_write
@@ -143,7 +168,7 @@ class ActivityFacts(_DailyFacts, frozen=True, kw_only=True):
     def _measures(self) -> str:
         return "0 AS id, event.occurred_at, event.install_id, 1 AS events"
 
-    def _relation(self) -> Sql:
+    def _relation(self, engine: SqlEngine) -> Sql:
         return Sql(
             f"(SELECT install_id, environment, version, CAST(day AS bigint) * {DAY} AS occurred_at FROM activity WHERE {self._days}) AS event"
         )
@@ -228,7 +253,7 @@ def rows_of_dimension(project: int, period: Period, dimension: str, kind: str = 
     """
     days = f"project_id = {project} AND day BETWEEN {period.first_day} AND {period.last_day}"
     return sql(
-        f"(SELECT DISTINCT day AS named_day, name_id AS named FROM rollup_day{kind} WHERE {days}) AS names CROSS JOIN rollup_dimension{kind} AS event"
+        f"(SELECT DISTINCT day AS named_day, name_id AS named FROM rollup_day{kind} AS event WHERE {days}) AS names CROSS JOIN rollup_dimension{kind} AS event"
         f" WHERE event.project_id = {project} AND event.day = named_day AND event.name_id = named AND event.dimension = ",
         bound(dimension),
     )
