@@ -5,6 +5,8 @@ from __future__ import annotations
 import bisect
 from collections.abc import Mapping
 
+import msgspec
+
 from server.clock import epoch_ms
 from server.event import DAY, FieldError
 from server.history import History
@@ -45,13 +47,16 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
     segments = question.segments or (Segment("", ()),)
     places = [0] if groups is None else [*range(len(groups)), *([OTHER] if has_others else [])]
     folded = [Folded(frozenset(), frozenset(places)) for _ in periods]
+    hidden: list[dict[Measure, set[Cell]]] = [{} for _ in periods]
     if least:
         small = SmallGroups(reader, groups, [segment.where for segment in segments], least)
         folded = [await small.find(period) for period in periods]
         places = places if groups is None else _left(places, folded)
+        hidden = [await small.parts(period, each, question.measures) for period, each in zip(periods, folded, strict=True)]
     rows: list[Row] = []
     for segment in segments:
         found = [await reader.figures(period, segment.where, groups, each.cells) for period, each in zip(periods, folded, strict=True)]
+        found = [msgspec.structs.replace(each, hidden=cells) for each, cells in zip(found, hidden, strict=True)]
         rows += _rows(question, segment.name or None, found, groups, places)
     if least:
         hide_parts(rows, least)
@@ -114,7 +119,9 @@ def figures_at(measure: Measure, place: int, found: list[Found], *, is_exact: bo
     """Return the figures of one group in the period, and in the compared period if it was read. `is_exact`: they have no intervals, even if events are sampled."""
     lists = [
         [
-            None if gone or (place, step) in each.folded else _value(each.cells.get((place, step), {}), measure, audience)
+            None
+            if gone or (place, step) in each.folded or (place, step) in each.hidden.get(measure, ())
+            else _value(each.cells.get((place, step), {}), measure, audience)
             for step, gone in enumerate(each.gone)
         ]
         for each in found

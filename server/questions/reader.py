@@ -49,7 +49,7 @@ class Found(msgspec.Struct, frozen=True):
     """The figures of one period. `gone` is true for each step of which retention has deleted all events; `folded` cells count as others.
 
     `spreads` are the spreads of its counts, by the same names; see `intervals`. It is empty if all of them are exact. `weights` are the mean weights
-    of events in each step, empty if there are no sampled events.
+    of events in each step, empty if there are no sampled events. `hidden` are the cells in which a measure is not shown.
     """
 
     cells: Cells
@@ -57,6 +57,7 @@ class Found(msgspec.Struct, frozen=True):
     folded: frozenset[Cell] = frozenset()
     spreads: Cells = {}
     weights: list[float] = []
+    hidden: Mapping[Measure, set[Cell]] = {}
 
 
 class Reader:

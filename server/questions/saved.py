@@ -10,6 +10,8 @@ from server.questions.cohorts import Retention
 from server.questions.paths import Paths
 from server.questions.question import Question
 from server.questions.report_templates import AnyTemplate, PathsTemplate, decode
+from server.questions.shared_answer import OVERLAP, has_overlap
+from server.questions.template import Template
 from server.storage.engine import Store
 from server.storage.projects import FieldProblem, ProjectError, saved_questions, shares
 from server.storage.projects.saved_questions import SavedQuestion
@@ -65,7 +67,10 @@ def share_problem(template: AnyTemplate) -> str | None:
 
 async def share(store: Store, project: int, name: str, days: int, now: int) -> tuple[shares.Share, str]:
     """Create a link to a saved question, and return it with its path. Raises FieldProblem, for example if it must not be shared."""
-    problem = share_problem(await find(store, project, name))
+    template = await find(store, project, name)
+    problem = share_problem(template)
+    if problem is None and isinstance(template, Template) and has_overlap(template.at(project, now), now):
+        problem = f"The compared period {OVERLAP}."
     if problem is not None:
         raise FieldProblem("name", f"is a question that cannot be shared: {problem}")
     created, secret = await shares.create(store, project, name, days, now)

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from server.event import DAY, HOUR
+from server.event import DAY, HOUR, FieldError
 from server.history import History
+from server.problems import BadQuery
 from server.questions.answer import Answer
-from server.questions.ask import ask
+from server.questions.ask import ask, compared_period
 from server.questions.periods import Period, starts
 from server.questions.question import PEOPLE_ONLY, Audience, Question
 from server.questions.template import Template
@@ -40,12 +41,23 @@ def of_people(template: Template) -> Template:
     return msgspec.structs.replace(template, where=(*template.where, PEOPLE_ONLY), audience=Audience.EVERYTHING)
 
 
+OVERLAP = "overlaps the period, so that subtraction would reveal the events of a few installs"
+
+
+def has_overlap(question: Question, now: int) -> bool:
+    """Return True if a question is compared with a period that has events of its own period."""
+    before = compared_period(question, now)
+    return before is not None and before.start < question.period.end and question.period.start < before.end
+
+
 async def shared_answer(store: Store, project: int, template: Template, *, least: int, history: History | None, now: int) -> SharedAnswer:
     """Answer a question without figures of fewer than `least` installs. Raises BadQuery and TooBroad.
 
     A question about people becomes one about all events that people sent, because figures of both audiences would reveal their difference.
     """
     question = of_people(template).at(project, now)
+    if has_overlap(question, now):
+        raise BadQuery(FieldError("compareTo", OVERLAP))
     end = as_of(now, is_daily=template.is_compared)
     if end <= question.period.start:
         return SharedAnswer(question, None)

@@ -5,6 +5,9 @@ smallest shown cell of a step if `(other)` would be too small. If that does not 
 from elsewhere reveals no figure of fewer installs by subtraction. With segments, the same holds for each combination of them: the events that are in
 one segment and not in another come from no install or from enough, and so do the installs that are in one only.
 
+A figure of a part of a cell's events (failures, successes, a rate, durations) is left out if that part comes from too few installs, or if the rest does
+and would follow by subtraction.
+
 Two leaks remain: a figure that changes from one view of the page to the next, and links that overlap.
 """
 
@@ -20,7 +23,7 @@ from server.questions.answer import Row
 from server.questions.counting import OTHER, Cell, Keys
 from server.questions.facts import Facts
 from server.questions.periods import Period
-from server.questions.question import Condition, Measure
+from server.questions.question import DURATIONS, Condition, Measure, Op
 from server.questions.reader import Reader
 from server.questions.sql import Sql
 from server.questions.sql_engines import SqlEngine
@@ -42,6 +45,14 @@ class Folded(NamedTuple):
 
     cells: frozenset[Cell]
     shown: frozenset[int]
+
+
+class _Parts(NamedTuple):
+    """Parts of the events, each with its condition, that some measures count. `has_rest`: the other events follow by subtraction."""
+
+    measures: set[Measure]
+    conditions: list[Condition]
+    has_rest: bool
 
 
 class SmallGroups:
@@ -72,6 +83,26 @@ class SmallGroups:
             sizes = await self._sizes(period, folded)
         return Folded(frozenset(folded | sizes.small), frozenset(place for place, _ in sizes.installs if place != OTHER))
 
+    async def parts(self, period: Period, folded: Folded, measures: Sequence[Measure]) -> dict[Measure, set[Cell]]:
+        """The cells in which a measure counts a part of the events that has too few installs."""
+        found: dict[Measure, set[Cell]] = {}
+        facts = self._reader.facts(Facts, period, ())
+        for part in _parts_of(measures):
+
+            def query(given: Facts, engine: SqlEngine, part: _Parts = part) -> Sql:
+                wheres = [*self._wheres, *((each,) for each in part.conditions)]
+                tagged = [msgspec.structs.replace(given, where=(*given.where, *where)) for where in wheres]
+                rows = [counting.placed(engine, each, self._groups, installs=False, folded=folded.cells) for each in tagged]
+                return counting.owners(rows, by_install=False)
+
+            small = set()
+            for row in await self._reader.read(facts, query):
+                inside, segments = divmod(int(row["mask"]), 1 << len(self._wheres))
+                if segments and (inside or part.has_rest) and 0 < int(row["installs"]) < self._least:
+                    small.add((int(row["place"]), int(row["step"])))
+            found |= dict.fromkeys(part.measures, small)
+        return found
+
     async def _sizes(self, period: Period, folded: set[Cell]) -> _Sizes:
         facts = self._reader.facts(Facts, period, ())
         found = _Sizes({}, set())
@@ -89,6 +120,20 @@ class SmallGroups:
                 if 0 < number < self._least:
                     found.small.add(cell)
         return found
+
+
+def _parts_of(measures: Sequence[Measure]) -> list[_Parts]:
+    """The parts of the events that measures count."""
+    found = []
+    outcomes = {Measure.SUCCESSES, Measure.FAILURES, Measure.FAILURE_RATE} & set(measures)
+    if outcomes:
+        words = {Measure.SUCCESSES: ("success",), Measure.FAILURES: ("failure",)}
+        listed = words.get(next(iter(outcomes)), ("success", "failure")) if len(outcomes) == 1 else ("success", "failure")
+        has_rest = Measure.EVENTS in measures and outcomes != {Measure.FAILURE_RATE}
+        found.append(_Parts(outcomes, [Condition("outcome", values=(word,)) for word in listed], has_rest))
+    if durations := DURATIONS.keys() & set(measures):
+        found.append(_Parts(durations, [Condition("duration_ms", Op.EXISTS)], has_rest=False))
+    return found
 
 
 def hide_parts(rows: list[Row], least: int) -> None:

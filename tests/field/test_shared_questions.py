@@ -155,6 +155,26 @@ def test_a_question_that_splits_by_private_values_later_is_not_shown(field: Fiel
     assert "SecretError" not in answer.text
 
 
+def test_a_question_compared_with_a_part_of_its_own_period_is_not_shown(field: Field) -> None:
+    """The difference of the two figures was one install that was seen on the last day."""
+    day = yesterday()
+    send(field, "linux", 6, at=day - 2 * DAY)
+    send(field, "plan9", 1)
+    start, end = (time.strftime("%Y-%m-%dT00:00:00Z", time.gmtime(at / 1000)) for at in (day - 3 * DAY, day))
+    overlapping = {"measures": ["INSTALLS"], "period": {"from": start}, "compareTo": {"from": start, "to": end}}
+    saved = {"slug": field.slug, "name": "Overlapping", "question": overlapping}
+    assert field.ask(SAVE, **saved)["saveQuestion"]["errors"] == []
+    assert field.ask(SHARE, slug=field.slug, name="Overlapping")["createShare"] == {
+        "errors": [{"field": "name"}],
+        "path": None,
+        "share": None,
+    }
+    path, _ = share(field, "Later", {"measures": ["INSTALLS"], "compare": "PREVIOUS"})
+    assert field.ask(SAVE, **{**saved, "name": "Later"})["saveQuestion"]["errors"] == []
+    answer = visit(field, path)
+    assert (answer.status_code, Page(answer).rows) == (404, [])
+
+
 def test_an_empty_question_does_not_suggest_values_that_it_must_not_show(field: Field) -> None:
     send(field, "plan9", 2)
     path, _ = share(field, "Empty", {"where": [{"field": "os", "values": ["plan8"]}], "by": [{"field": "os"}]})

@@ -8,7 +8,7 @@ from itertools import combinations
 
 import pytest
 
-from server.event import DAY, Context, Environment, Event
+from server.event import DAY, Context, Environment, Event, Outcome
 from server.event_id import EventIds
 from server.history import History
 from server.questions import reader
@@ -106,10 +106,22 @@ async def test_no_figure_of_a_random_question_is_of_few_installs(
         history.close()
 
 
-async def send(store: Store, ids: EventIds, system: str, installs: range) -> None:
+async def send(
+    store: Store, ids: EventIds, system: str, installs: range, outcome: Outcome = Outcome.NONE, duration: int | None = None
+) -> None:
     context = Context(Environment.PERSON, "reported", "native", system)
     events = [
-        Event(id=ids.take(1, NOW)[0], project=1, occurred_at=NOW, name="build", context=context, install=install) for install in installs
+        Event(
+            id=ids.take(1, NOW)[0],
+            project=1,
+            occurred_at=NOW,
+            name="build",
+            context=context,
+            install=install,
+            outcome=outcome,
+            duration_us=duration,
+        )
+        for install in installs
     ]
     await store.commit(Batch(events, target_rules={}))
 
@@ -150,3 +162,49 @@ async def test_few_new_installs_are_not_shown(store: Store) -> None:
     assert (await ask(store, question, now=NOW, least=5)).rows[0].figures[0].all == [None]
     await send(store, ids, "linux", range(3, 6))
     assert (await ask(store, question, now=NOW, least=5)).rows[0].figures[0].all == [6]
+
+
+OUTCOMES = (Measure.EVENTS, Measure.SUCCESSES, Measure.FAILURES, Measure.FAILURE_RATE)
+WEEK = Period.last_days(7, NOW)
+
+
+def figures(answer: Answer) -> list[list[float | None]]:
+    return [[each.all[0] for each in row.figures] for row in answer.rows]
+
+
+async def test_failures_and_durations_of_a_few_installs_are_not_shown(store: Store) -> None:
+    """The group had enough installs, so its only failure and its only duration were shown."""
+    ids = EventIds(1)
+    await send(store, ids, "linux", range(20), Outcome.SUCCESS)
+    await send(store, ids, "linux", range(1), Outcome.FAILURE, 777_000)
+    outcomes = Question(project=1, period=WEEK, measures=OUTCOMES, by=(By("os"),))
+    durations = Question(project=1, period=WEEK, measures=(Measure.P50, Measure.MEAN, Measure.INSTALLS))
+    assert figures(await ask(store, outcomes, now=NOW)) == [[21, 20, 1, 1 / 21]]
+    assert figures(await ask(store, outcomes, now=NOW, least=5)) == [[21, None, None, None]]
+    assert figures(await ask(store, durations, now=NOW, least=5)) == [[None, None, 20]]
+    await send(store, ids, "linux", range(1, 5), Outcome.FAILURE, 777_000)
+    assert figures(await ask(store, outcomes, now=NOW, least=5)) == [[25, 20, 5, 0.2]]
+    assert figures(await ask(store, durations, now=NOW, least=5)) == [[777, 777, 20]]
+
+
+async def test_events_of_a_few_installs_do_not_follow_from_the_figures_of_outcomes(store: Store) -> None:
+    ids = EventIds(1)
+    await send(store, ids, "linux", range(20), Outcome.SUCCESS)
+    await send(store, ids, "linux", range(2), Outcome.NONE)
+    shown = Question(project=1, period=WEEK, measures=(Measure.EVENTS, Measure.SUCCESSES))
+    assert figures(await ask(store, shown, now=NOW, least=5)) == [[22, None]]
+    alone = Question(project=1, period=WEEK, measures=(Measure.SUCCESSES,))
+    assert figures(await ask(store, alone, now=NOW, least=5)) == [[20]]
+
+
+async def test_failures_of_a_few_installs_do_not_follow_from_segments(store: Store) -> None:
+    ids = EventIds(1)
+    for system, failing in (("linux", range(10)), ("plan9", range(30, 32))):
+        await send(store, ids, system, failing, Outcome.FAILURE)
+        await send(store, ids, system, range(failing.start, failing.start + 20), Outcome.SUCCESS)
+    segments = (Segment("all"), Segment("linux", (Condition("os", values=("linux",)),)))
+    question = Question(project=1, period=WEEK, measures=(Measure.EVENTS, Measure.FAILURES), segments=segments)
+    assert figures(await ask(store, question, now=NOW)) == [[52, 12], [30, 10]]
+    assert figures(await ask(store, question, now=NOW, least=5)) == [[52, None], [30, None]]
+    await send(store, ids, "plan9", range(32, 35), Outcome.FAILURE)
+    assert figures(await ask(store, question, now=NOW, least=5)) == [[55, 15], [30, 10]]
