@@ -11,7 +11,7 @@ from server.event_id import EPOCH, first_id
 from server.fields import BY_NAME, Field, Kind, Place
 from server.questions import versions
 from server.questions.periods import Period, Step, starts
-from server.questions.question import By, Condition, Op, Property, find_field
+from server.questions.question import By, Condition, Op, Property, Question, find_field
 from server.questions.sql import Sql, bound, read, sql, step_of
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
@@ -257,6 +257,15 @@ async def all_versions(store: Store) -> tuple[str, ...]:
     return tuple(
         row["version"] for row in await read(store, sql("SELECT DISTINCT version FROM context WHERE version IS NOT NULL ORDER BY 1"))
     )
+
+
+async def versions_of(store: Store, *questions: Question) -> tuple[str, ...]:
+    """All versions that events have, if one of the questions needs them."""
+    for question in questions:
+        conditions = [*question.where, *(condition for segment in question.segments for condition in segment.where)]
+        if any(condition.op is Op.SEMVER for condition in conditions) or any(by.version is not None for by in question.by):
+            return await all_versions(store)
+    return ()
 
 
 def _texts(engine: SqlEngine, text: str, condition: Condition) -> Sql:

@@ -20,12 +20,12 @@ from server.questions.answer import QuestionWarning
 from server.questions.answer_cache import shared
 from server.questions.arrivals import NO_ARRIVALS, Arrivals, new_installs
 from server.questions.counting import SUMS, Cell, Keys
-from server.questions.facts import Facts, all_versions
+from server.questions.facts import Facts
 from server.questions.history_facts import HistoryFacts, read_history
 from server.questions.joint_reads import Joint, Query
 from server.questions.periods import Period
 from server.questions.places import Places, largest
-from server.questions.question import COUNTS, Condition, Measure, Op, Question
+from server.questions.question import COUNTS, Condition, Measure, Question
 from server.questions.rollup_facts import ActiveSums, ActivityFacts, ArrivalSums, RollupFacts, sums_by_day
 from server.questions.sql import Sql, bound, read, sql
 from server.questions.sql_engines import SqlEngine, sql_of
@@ -376,25 +376,17 @@ class Reader:
     async def count_events(self, period: Period) -> int:
         """Count the project's events in a period, rounded to whole days."""
         if period not in self._events:
-            days = sql(" AND day BETWEEN ", bound(period.first_day), " AND ", bound(period.last_day))
-            query = sql(f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {self._question.project}", days)
-            (row,) = await read(self._store, query)
-            self._events[period] = int(row["events"] or 0)
+            start = f"SELECT SUM(events) AS events FROM rollup_day WHERE project_id = {self._question.project} AND day BETWEEN "
+            query = sql(start, bound(period.first_day), " AND ", bound(period.last_day))
+            self._events[period] = int((await read(self._store, query))[0]["events"] or 0)
         return self._events[period]
 
 
 @shared
 async def kept_since(store: Store, project: int) -> int | None:
     """The time from which on all events of a project are kept; None if retention has deleted none."""
-    rows = await store.rows("SELECT max(value) AS since FROM note WHERE name IN ({}, {})", f"retained:{project}", f"deleting:{project}")
-    found = int(rows[0]["since"] or 0)
-    return first_whole_day(found) * DAY if found else None
-
-
-async def versions_of(store: Store, *questions: Question) -> tuple[str, ...]:
-    """All versions that events have, if one of the questions needs them."""
-    for question in questions:
-        conditions = [*question.where, *(condition for segment in question.segments for condition in segment.where)]
-        if any(condition.op is Op.SEMVER for condition in conditions) or any(by.version is not None for by in question.by):
-            return await all_versions(store)
-    return ()
+    first = f"SELECT min(day) FROM rollup_day WHERE project_id = {project}"  # sums outlive events
+    names = f"'retained:{project}', 'deleting:{project}'"
+    (row,) = await store.rows(f"SELECT max(value) AS since, ({first}) AS first FROM note WHERE name IN ({names})")
+    since = first_whole_day(int(row["since"] or 0))
+    return since * DAY if row["first"] is not None and row["first"] < since else None

@@ -17,11 +17,11 @@ from server.fields import BY_NAME, FIELDS, PROPERTY_PREFIX, Kind, paths_in
 from server.history import History
 from server.questions.answer import QuestionWarning
 from server.questions.answer_cache import shared
-from server.questions.facts import Facts
+from server.questions.facts import Facts, versions_of
 from server.questions.nearest import NEAREST, nearest
 from server.questions.periods import Period
 from server.questions.question import By, Condition, Measure, Op, Property, Question, Segment, ops_of
-from server.questions.reader import Reader, versions_of
+from server.questions.reader import Reader
 from server.questions.rollup_facts import RollupFacts
 from server.questions.sql import Sql, read, sql
 from server.questions.sql_engines import SqlEngine

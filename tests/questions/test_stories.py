@@ -203,6 +203,16 @@ async def test_an_answer_after_retention_names_its_start_and_counts_one_populati
     assert [(each.measure, each.all) for each in mixed.rows[0].figures] == [(Measure.EVENTS, [1]), (Measure.INSTALLS, [1])]
 
 
+async def test_an_answer_is_complete_if_retention_found_nothing_to_delete(store: Store, settings: Settings, ids: EventIds) -> None:
+    """Each run of the job notes a time, which the first answers over more than a year named as the start of their events."""
+    await send(store, ids, NOW - 2 * DAY)
+    await retention(Run(store, settings, now=lambda: NOW))
+    where = (Condition("os", values=("windows",)), Condition("arch", values=("arm64",)))
+    answer = await ask(store, Question(project=1, period=YEARS, where=where, over=Step.MONTH), now=NOW)
+    assert (answer.since, answer.complete) == (None, True)
+    assert set(answer.rows[0].figures[0].all) == {0, 1}
+
+
 @pytest.mark.parametrize(("period", "before"), [(last(7), Period(TODAY - 385 * DAY, TODAY - 375 * DAY)), (YEARS, last(2))])
 async def test_each_period_says_whether_it_is_complete(store: Store, retained: None, period: Period, before: Period) -> None:
     where = (Condition("os", values=("windows",)), Condition("arch", values=("arm64",)))
