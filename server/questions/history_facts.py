@@ -18,6 +18,9 @@ from server.questions.question import Condition, Property, find_field
 from server.questions.sql import Sql, bound, sql
 from server.questions.sql_engines import DuckDbSql, SqlEngine
 
+# A query over the history. Of several statements, which may set variables for the next ones, the last one has the rows.
+HistoryQuery = Callable[[Facts, SqlEngine], Sql | tuple[Sql, ...]]
+
 _MOMENT = "event.occurred_at"
 _COLUMNS = {"name": "name", "target": "target_id", "target_type": "target_type"}
 
@@ -197,11 +200,12 @@ def joined(conditions: list[Sql]) -> list[str | Sql]:
     return [part for condition in conditions for part in (" AND ", condition)][1:]
 
 
-async def read_history(history: History, facts: HistoryFacts, query: Callable[[Facts, SqlEngine], Sql]) -> list[dict[str, Any]] | None:
+async def read_history(history: History, facts: HistoryFacts, query: HistoryQuery) -> list[dict[str, Any]] | None:
     """Run a query over the history. Returns None if it is not ready; raises TooBroad if the query takes too long."""
     found: list[list[dict[str, Any]]] = []
     engine = DuckDbSql()
-    reading = reading_of(facts, engine, [statement(query(facts, engine), found.append)])
+    made = query(facts, engine)
+    reading = reading_of(facts, engine, [statement(each, found.append) for each in (made if isinstance(made, tuple) else (made,))])
     return found[-1] if await history.run(lambda: reading) else None
 
 

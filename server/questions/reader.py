@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -15,13 +15,13 @@ from server.clock import utc_day
 from server.event import DAY
 from server.history import History, OutOfMemory
 from server.problems import TooBroad
-from server.questions import columnar, counting, joint_reads, sampled_periods
+from server.questions import counting, installs_by_property, joint_reads, sampled_periods
 from server.questions.answer import QuestionWarning
 from server.questions.answer_cache import shared
 from server.questions.arrivals import NO_ARRIVALS, Arrivals, new_installs
 from server.questions.counting import SUMS, Cell, Keys
 from server.questions.facts import Facts
-from server.questions.history_facts import HistoryFacts, read_history
+from server.questions.history_facts import HistoryFacts, HistoryQuery, read_history
 from server.questions.joint_reads import Joint, Query
 from server.questions.periods import Period
 from server.questions.places import Places, largest
@@ -142,7 +142,7 @@ class Reader:
             return None
         if counts == (Measure.INSTALLS,):
             return await self.read_history(
-                facts, lambda given, engine: columnar.ranked_installs(given.for_installs().sql(engine), audience, limit)
+                facts, lambda given, engine: installs_by_property.ranked_installs(given, engine, audience, limit)
             )
         if facts.repeats or not set(counts) <= set(SUMS):
             return None
@@ -345,14 +345,17 @@ class Reader:
             raise TooBroad(f"{message} ask again in a few minutes, or about a shorter period.") from error
 
     async def read_history(
-        self, facts: Facts, query: Query, *, arrivals: Arrivals = NO_ARRIVALS, joint: Joint = None
+        self, facts: Facts, query: HistoryQuery, *, arrivals: Arrivals = NO_ARRIVALS, joint: Joint = None
     ) -> list[dict[str, Any]] | None:
-        """Run a query over the history, or return None if the store is faster or the history is not ready. `joint`: see `Joint`."""
+        """Run a query over the history, or return None if the store is faster or the history is not ready. `joint`: see `Joint`.
+
+        A query of several statements cannot be joint.
+        """
         if self._history is None or not await self.is_columnar(facts):
             return None
         given = HistoryFacts(**msgspec.structs.asdict(facts), arrivals=arrivals)
         if joint is not None and await self.count_events(facts.period) <= self._history.most_copied:
-            rows = await joint_reads.of(self._history).read(given, query, joint)
+            rows = await joint_reads.of(self._history).read(given, cast(Query, query), joint)
         else:
             rows = await read_history(self._history, given, query)
         if rows is None:

@@ -10,10 +10,10 @@ import pytest
 from server.event import Context, Environment, Event
 from server.event_id import EventIds
 from server.history import History
-from server.questions import columnar, reader
+from server.questions import columnar, installs_by_property, reader
 from server.questions.ask import ask
 from server.questions.periods import Period, Step
-from server.questions.question import By, Condition, Measure, Op, Question
+from server.questions.question import Audience, By, Condition, Measure, Op, Question
 from server.settings import Settings
 from server.storage.batch import Batch
 from server.storage.engine import Store
@@ -94,3 +94,55 @@ async def test_properties_count_the_same_events_in_the_history_and_in_the_store(
         history.close()
     assert grouped
     assert any(grouped) is (most > 0)
+
+
+@pytest.mark.parametrize(("most_texts", "most_lists"), [(62, 1_000), (2, 1_000), (62, 3)])
+async def test_installs_by_property_are_the_same_in_the_history_and_in_the_store(
+    filled: Filled, full: Store, most_texts: int, most_lists: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    monkeypatch.setattr(installs_by_property, "MOST_TEXTS", most_texts)
+    monkeypatch.setattr(installs_by_property, "MOST_LISTS", most_lists)
+    history = History(full, filled.settings)
+    await history.build()
+    nothing = Condition("name", Op.IS, ("none",))
+    try:
+        for where in ((), (Condition("os", Op.IS, ("linux",)),), (CONDITIONS[0],), (nothing,)):
+            for field, audience, number in ((TAGS, Audience.EVERYTHING, 3), (TAGS, Audience.PEOPLE, 50), (THEME, Audience.PEOPLE, 2)):
+                question = Question(
+                    project=1, period=Period(START, END), measures=(Measure.INSTALLS,), where=where, by=(By(field),), first=number,
+                    audience=audience,
+                )  # fmt: skip
+                fast, slow = await ask(full, question, history=history, now=END), await ask(full, question, now=END)
+                assert (fast.source, slow.source) == ("history", "events")
+                assert fast.rows == slow.rows, question
+                assert bool(fast.rows) is (where != (nothing,))
+    finally:
+        history.close()
+
+
+@pytest.mark.parametrize("number", [62, 63])
+async def test_each_text_of_a_full_mask_is_counted(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    context, at = Context(Environment.PERSON, "reported", "native"), START
+    stored = [
+        Event(
+            id=each,
+            project=1,
+            occurred_at=at,
+            name="build",
+            context=context,
+            install=text % 7,
+            properties=json.dumps({"tags": f"{text:02}"}),
+        )
+        for text, each in enumerate(EventIds(1).take(number, at))
+    ]
+    await store.commit(Batch(stored, target_rules={}))
+    history = History(store, settings)
+    try:
+        question = Question(project=1, period=Period(START, END), measures=(Measure.INSTALLS,), by=(By(TAGS),), first=50)
+        answer = await ask(store, question, history=history, now=END)
+        found = [(row.keys, row.is_other, row.figures[0].all) for row in answer.rows]
+        assert found == [*(([f"{text:02}"], False, [1]) for text in range(50)), ([], True, [7])]
+    finally:
+        history.close()
