@@ -175,8 +175,7 @@ class History:
         import duckdb  # noqa: PLC0415 - imported already, in this thread
 
         try:
-            connection.execute(f"CREATE TEMP VIEW tail AS {select(f'({feed.relation})', reading.properties)}")
-            connection.execute(f"CREATE TEMP VIEW events AS {self._relation(reading, segments)}")
+            connection.execute(f"CREATE TEMP VIEW events AS {self._relation(reading, segments, feed)}")
             for statement in reading.statements:
                 found = connection.execute(statement.sql, list(statement.parameters))
                 names = [column[0] for column in found.description]
@@ -186,11 +185,14 @@ class History:
         except (duckdb.IOException, duckdb.InvalidInputException) as error:
             raise _Unread(segments) from error
 
-    def _relation(self, reading: Reading, segments: list[Segment]) -> str:
-        stored = [
+    def _relation(self, reading: Reading, segments: list[Segment], feed: Feed) -> str:
+        """The events of the files and of the tail. DuckDB plans each part for each statement, so an empty tail is left out."""
+        parts = [
             f"{part} WHERE project_id = {int(reading.project)}" for part in select_segments(self._folder.path, segments, reading.properties)
         ]
-        return " UNION ALL ".join((*stored, "SELECT * FROM tail"))
+        if feed.rows or not parts:
+            parts.append(select(f"({feed.relation})", reading.properties))
+        return " UNION ALL ".join(parts)
 
     async def progress(self) -> float | None:
         """Return the share of the store's time that the segments cover, 0 to 1.
