@@ -17,9 +17,10 @@ from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
 
 WHOLE = -2  # the place of all groups together
-_UNIT = 10  # the maximum number of steps: a moment holds a time and the number of a step
-_AUDIENCES = {"all": "", "people": " AND people = 1"}
-
+# The parts of a moment. A place has 16 bits, the number of a step 4, a time 41 (69 years), of which another bit separates installs.
+_PEOPLE, _NUMBER, _TIME, _INSTALL = 1 << 16, 1 << 17, 1 << 21, 1 << 63
+_ALL = 1 << 62  # rows: without a limit, a subquery need not keep its order
+_AUDIENCES = {"all": "", "people": f" AND flags & {_PEOPLE} > 0"}
 
 Conditions = tuple[Condition, ...]
 
@@ -46,24 +47,32 @@ def chain(
 
     `facts` are those of the first step. `conditions` are those of each step, in addition to the `common` ones; an attempt takes at most `within`
     milliseconds. An attempt begins with an event of the first step. It continues with the next event of the second step, then with the next one of
-    the third: no other choice ends earlier. An attempt is therefore independent of its group, and one order of an install's events serves all groups. Time
-    is divided into parts as long as an attempt may take, and only events in the part of an attempt and in the next one are sorted.
+    the third: no other choice ends earlier. An attempt is therefore independent of its group, and one order of the events serves all groups. Time
+    is divided into parts as long as an attempt may take, and only events in the part of an attempt and in the next one are sorted, apart from a few
+    with the same hash of install and part.
+
+    The events of all installs are sorted as one sequence of numbers. From the last event to the first, the next event of a step is the least one so
+    far: a running minimum, which DuckDB streams. It may belong to another install, which is then too far away to be within an attempt.
     """
     assert isinstance(facts, HistoryFacts)
-    steps = range(len(conditions))
+    steps, start = range(len(conditions)), facts.period.start
     later = msgspec.structs.replace(facts, where=common, by=()).steps(engine, conditions[1:])
+    part = f"occurred_at // {within}"
     return sql(
         "WITH begun AS MATERIALIZED (SELECT install_id, occurred_at, people, place FROM (",
         counting.placed(engine, facts, groups, installs=False),
-        f") AS first WHERE install_id IS NOT NULL), near AS (SELECT install_id, occurred_at // {within} AS part FROM begun"
-        f" UNION SELECT install_id, occurred_at // {within} + 1 FROM begun)"
-        f", met{len(steps)} AS (SELECT install_id, occurred_at * {_UNIT} AS moment, people, 0 AS number, place FROM begun"
-        f" UNION ALL SELECT install_id, occurred_at * {_UNIT} + number + 1, people, number + 1, NULL FROM (",
+        ") AS first WHERE install_id IS NOT NULL)"
+        # Otherwise, DuckDB would estimate few rows, and build the table of the join from the later events.
+        f", near AS MATERIALIZED (SELECT unnest([hash(install_id, {part}), hash(install_id, {part} + 1)]) AS near FROM begun)"
+        f", met AS (SELECT {_moment(start, '0', 'place + 1')} AS moment FROM begun"
+        f" UNION ALL SELECT {_moment(start, '(number + 1)', '0')} FROM (SELECT *, hash(install_id, {part}) AS near FROM (",
         later,
-        f") AS later SEMI JOIN near ON near.install_id = later.install_id AND near.part = later.occurred_at // {within})",
+        ") AS stepped) AS later SEMI JOIN near ON near.near = later.near)"
+        f", met{len(steps)} AS (SELECT moment, CAST(moment & {_TIME - 1} AS INTEGER) AS flags"
+        f" FROM (SELECT moment FROM met ORDER BY moment DESC LIMIT {_ALL}) AS sorted)",
         *(_next(step, steps) for step in reversed(steps[1:])),
-        f", reached AS MATERIALIZED (SELECT place, install_id, 1 AS all0, MAX(people) AS people0{_reached(steps, within)}"
-        " FROM met1 WHERE number = 0 GROUP BY place, install_id) ",
+        f", reached AS MATERIALIZED (SELECT (flags & {_PEOPLE - 1}) - 1 AS place, CAST(moment // {_INSTALL} AS UBIGINT) AS install_id, 1 AS all0,"
+        f" MAX(flags // {_PEOPLE}) AS people0{_reached(steps, within)} FROM met1 WHERE flags < {_NUMBER} GROUP BY ALL) ",
         _counts("SELECT * FROM reached", "place", steps),
         f" UNION ALL {_counts(_whole(steps), str(WHOLE), steps)}" if groups is not None else "",
     )
@@ -74,25 +83,27 @@ def counts_of(row: dict[str, Any], steps: int) -> list[list[int]]:
     return [[int(row[f"{audience}{number}"]) for audience in _AUDIENCES] for number in range(steps)]
 
 
+def _moment(start: int, number: str, place: str) -> str:
+    """An event as a number that sorts by install, time and step: install, milliseconds since `start`, the number of its step, people, and `place`."""
+    low = f"(occurred_at - {start}) * {_TIME} + {number} * {_NUMBER} + people * {_PEOPLE} + {place}"
+    return f"(CAST(install_id AS HUGEINT) + {1 << 63}) * {_INSTALL} + ({low})"
+
+
 def _next(step: int, steps: range) -> str:
     """Add the moments of the next event of a step, and of those that continue it, to the events of earlier steps."""
-    window = "PARTITION BY install_id ORDER BY moment DESC ROWS UNBOUNDED PRECEDING"
     found = "".join(
-        f", LAST_VALUE(CASE WHEN number = {step}{condition} THEN {'moment' if number == step else f'{audience}{number}'} END IGNORE NULLS)"
-        f" OVER later AS {audience}{number}"
+        f", MIN(CASE WHEN flags >= {step * _NUMBER}{condition} THEN {'moment' if number == step else f'{audience}{number}'} END)"
+        f" OVER (ROWS UNBOUNDED PRECEDING) AS {audience}{number}"
         for audience, condition in _AUDIENCES.items()
         for number in steps[step:]
     )
-    return (
-        f", met{step} AS (SELECT install_id, moment, people, number, place{found} FROM met{step + 1}"
-        f" WHERE number <= {step} WINDOW later AS ({window}))"
-    )
+    return f", met{step} AS (SELECT moment, flags{found} FROM met{step + 1} WHERE flags < {(step + 1) * _NUMBER})"
 
 
 def _reached(steps: range, within: int) -> str:
     """For each later step, 1 if an install's attempt reached it in time."""
     return "".join(
-        f", MAX(CASE WHEN {audience}{number} // {_UNIT} - moment // {_UNIT} <= {within}{condition} THEN 1 ELSE 0 END) AS {audience}{number}"
+        f", MAX(CASE WHEN {audience}{number} // {_TIME} - moment // {_TIME} <= {within}{condition} THEN 1 ELSE 0 END) AS {audience}{number}"
         for audience, condition in _AUDIENCES.items()
         for number in steps[1:]
     )

@@ -8,16 +8,19 @@ from typing import Any
 
 import pytest
 
-from server.event import FieldError
+from server.event import Context, Environment, Event, FieldError
+from server.event_id import EventIds
 from server.history import History
 from server.problems import BadQuery
 from server.questions import reader
 from server.questions.funnel import Funnel, funnel
 from server.questions.periods import Period
 from server.questions.question import Audience, By, Condition, Op, Segment
+from server.settings import Settings
+from server.storage.batch import Batch
 from server.storage.engine import Store
 from tests.questions.conftest import Filled
-from tests.questions.dataset import DAYS, MAIN, START
+from tests.questions.dataset import DAYS, END, MAIN, START
 from tests.questions.recount import DAY, HOUR, Raw, group_keys, meets
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("questions")]
@@ -140,6 +143,34 @@ async def test_random_funnels_equal_a_recount(filled: Filled, full: Store, seed:
     for number in range(FUNNELS):
         await check(filled, full, any_funnel(chance), history if number % 2 else None)
     history.close()
+
+
+async def test_an_attempt_does_not_continue_with_another_install(store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The history sorts the events of all installs as one sequence, in which the neighbors of an install have the nearest numbers."""
+    monkeypatch.setattr(reader, "HISTORY_FROM", 0)
+    last = 60 * DAY
+    # For each install its steps, and the time of its first one.
+    installs = {
+        -(1 << 63): ([0], last), 1 - (1 << 63): ([1, 2], 0), -1: ([0, 1], last), 0: ([2], 0), 1: ([*range(10)], 0), (1 << 63) - 2: ([0, 2, 1], 0),
+        (1 << 63) - 1: ([1, 0], 0),
+    }  # fmt: skip
+    context, ids = Context(Environment.PERSON, "reported", "native"), EventIds(1)
+    stored = [
+        Event(id=ids.take(1, END)[0], project=1, name=f"step {step}", occurred_at=START + at + place, context=context, install=install)
+        for install, (steps, at) in installs.items()
+        for place, step in enumerate(steps)
+    ]
+    await store.commit(Batch(stored, target_rules={}))
+    history = History(store, settings)
+    try:
+        steps = tuple(Segment(f"step {step}", (Condition("name", Op.IS, (f"step {step}",)),)) for step in range(10))
+        answer = await funnel(
+            store, Funnel(project=1, period=Period(START, START + 90 * DAY), steps=steps, within=90 * DAY), history=history
+        )
+        assert answer.source == "history"
+        assert [step.all for step in answer.total] == [5, 3, *[1] * 8]
+    finally:
+        history.close()
 
 
 def test_an_invalid_step_is_named() -> None:
