@@ -114,12 +114,22 @@ class SingleFlight(Generic[K, V]):
 
 
 class SingleFlightCache(Generic[K, V]):
-    """A cache of at most `most` values by key. Each is reused while `is_fresh`, and computed once for all concurrent callers (see `SingleFlight`)."""
+    """A cache of at most `most` values by key. Each is reused while `is_fresh`, and computed once for all concurrent callers (see `SingleFlight`).
+
+    If `is_cancelled`, a computation is cancelled with the last of its callers. Otherwise, it runs to its end.
+    """
 
     def __init__(
-        self, most: int, is_fresh: Callable[[V], bool], *, version: Callable[[], object] = lambda: None, at_once: int | None = None
+        self,
+        most: int,
+        is_fresh: Callable[[V], bool],
+        *,
+        version: Callable[[], object] = lambda: None,
+        at_once: int | None = None,
+        is_cancelled: bool = False,
     ) -> None:
         self._is_fresh = is_fresh
+        self._is_cancelled = is_cancelled
         self._values: BoundedDict[K, V] = BoundedDict(most)
         self._flights: SingleFlight[K, V] = SingleFlight(version=version, at_once=at_once)
 
@@ -137,7 +147,11 @@ class SingleFlightCache(Generic[K, V]):
     async def find(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> V:
         """Return the value with this key, computed by `make` unless a fresh one is cached. Raises the errors of `make`, which are not cached."""
         value = self.get(key)
-        return value if value is not None else await asyncio.shield(self._flights.start(key, lambda: self._fill(key, make)))
+        if value is not None:
+            return value
+        if self._is_cancelled:
+            return await self._flights.join(key, lambda: self._fill(key, make))
+        return await asyncio.shield(self._flights.start(key, lambda: self._fill(key, make)))
 
     async def _fill(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> V:
         value = self.get(key)  # another computation may have ended while this one waited for its turn

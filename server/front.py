@@ -18,6 +18,7 @@ from server.ingest.pipeline import Ingest
 from server.ingest.routing import Match, Routes
 from server.public import ResponseCache
 from server.storage.projects import SCOPE_SLUG, Projects
+from server.tasks import run_while_connected
 
 _PLAIN = re.compile(rb"/[\w/.~-]*").fullmatch  # no escapes, no query, and no absolute URL as proxies send it
 _MAX_TARGET = 512  # bytes; longer targets are not cached, so that clients cannot fill the memory
@@ -73,6 +74,9 @@ class Front:
                 await self._inner(inside, receive, _record_status(send, statuses))
                 if statuses and statuses[0] in (404, 405):
                     await self.ingest.unserved.note(scope, path, slug)
+                return
+            if inside["method"] == "GET":  # the others may change something
+                await run_while_connected(self._inner, inside, receive, send)
                 return
         await self._inner(inside, receive, send)
 

@@ -72,6 +72,38 @@ async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]], *, again: float = 
                 task.exception()  # retrieve the exception, which the task's owner handles
 
 
+async def run_while_connected(app: Callable[[Any, Any, Any], Coroutine[Any, Any, None]], scope: Any, receive: Any, send: Any) -> None:
+    """Run an ASGI application, and cancel it if the client disconnects before the response begins. A response that has begun ends by itself."""
+    messages: asyncio.Queue[Any] = asyncio.Queue(1)  # bounded, like the parts of a body that nothing reads
+    has_begun = False
+
+    async def watch() -> None:
+        while (message := await receive())["type"] != "http.disconnect":
+            await messages.put(message)
+
+    async def receive_watched() -> Any:
+        waiting = asyncio.create_task(messages.get())
+        try:
+            await asyncio.wait({waiting, watching}, return_when=asyncio.FIRST_COMPLETED)
+            return waiting.result() if waiting.done() else {"type": "http.disconnect"}
+        finally:
+            waiting.cancel()
+
+    async def note_begin(message: Any) -> None:
+        nonlocal has_begun
+        has_begun = True
+        await send(message)
+
+    watching = asyncio.create_task(watch())
+    running = asyncio.create_task(app(scope, receive_watched, note_begin))
+    try:
+        await asyncio.wait({running, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if running.done() or has_begun:
+            await running
+    finally:
+        await cancel_and_wait({running, watching})
+
+
 async def run_in_thread(work: Callable[[], T], *, executor: Executor | None = None, interrupt: Callable[[], object] = lambda: None) -> T:
     """Run blocking work in a thread. Returns or raises only after the thread has ended, so that its resources can be closed.
 

@@ -73,7 +73,7 @@ class ResponseCache:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._pages: SingleFlightCache[Hashable, Page] = SingleFlightCache(
-            _MOST_KEPT, self._is_fresh, version=lambda: store.version, at_once=_AT_ONCE
+            _MOST_KEPT, self._is_fresh, version=lambda: store.version, at_once=_AT_ONCE, is_cancelled=True
         )
         self._ready: SingleFlightCache[tuple[str, str | None], CachedResponse] = SingleFlightCache(
             _MOST_KEPT, lambda ready: self._is_fresh(ready.page)

@@ -40,6 +40,8 @@ PIPELINE_TURNS = 4  # turns of the event loop between a response and the next pi
 MAX_PIPELINED = 64  # queued requests of one connection
 _PIECE = 16 * 1024  # bytes that are parsed at a time
 _CHECK_EVERY = 10.0  # seconds, or half of a shorter timeout
+_PROBE_EVERY = 0.5  # seconds
+_PROCESSING = b"HTTP/1.1 102 Processing\r\n\r\n"
 _SEND_FACTOR = 6  # the timeout for a client that reads slowly, as a multiple of the receive timeout
 _UPGRADE_HEADERS = (b"upgrade", b"http2-settings")
 
@@ -111,13 +113,27 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
-        """Handle the client's EOF. If it closed only its sending side, it still gets the responses to its requests."""
+        """Handle the client's EOF. If it closed only its sending side, it still gets the responses to its requests.
+
+        Only a write shows whether the client is gone: see `_probe`.
+        """
         cycle = self._unanswered()
         if cycle is None or cycle.more_body:
             return None
         self._reading = DONE
         cycle.keep_alive = False
+        if self.parser.get_http_version() == "1.1":
+            self.loop.call_later(_PROBE_EVERY, self._probe)
         return True
+
+    def _probe(self) -> None:
+        """Send an interim response until the response begins. If the client has closed the connection, a write fails, which cancels its request."""
+        cycle = self._unanswered()
+        if cycle is None or self.transport.is_closing() or getattr(cycle, "response_started", False):
+            return
+        if not self.pipeline:  # otherwise, an earlier response may have begun
+            self.transport.write(_PROCESSING)
+        self.loop.call_later(_PROBE_EVERY, self._probe)
 
     def data_received(self, data: bytes) -> None:
         self._at_once = 0

@@ -42,7 +42,9 @@ class SharedPages:
 
     def __init__(self, state: Services) -> None:
         self._state = state
-        self._pages: SingleFlightCache[Hashable, _Page] = SingleFlightCache(_MAX_KEPT, lambda page: page.until > epoch_ms(), at_once=1)
+        self._pages: SingleFlightCache[Hashable, _Page] = SingleFlightCache(
+            _MAX_KEPT, lambda page: page.until > epoch_ms(), at_once=1, is_cancelled=True
+        )
 
     async def find(self, secret: str, now: int) -> Shared | None:
         """Return the valid link with a secret, or None. Reads the store, so that a link that another server revoked shows nothing at once."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import re
@@ -13,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
+
+from server.serving.connection import Connection
 
 PATIENCE = 1  # seconds
 EVENT = b'{"name": "build", "installation_id": "install-1"}'
@@ -182,6 +186,41 @@ def test_a_client_that_closes_only_its_sending_side_is_answered(connect: Any, pa
     connection.sendall(EVENT)
     connection.shutdown(socket.SHUT_WR)
     assert everything(connection).startswith(b"HTTP/1.1 202")
+
+
+async def test_a_client_that_waits_after_its_eof_gets_interim_responses_before_its_own() -> None:
+    """They show whether it is still there. A client that is gone refuses them, which cancels its request."""
+    lost = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        if scope["path"] == "/slow":
+            await asyncio.sleep(1.2)
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+            await send({"type": "http.response.body", "body": b"ok"})
+        else:
+            assert (await receive())["type"] == "http.disconnect"
+            lost.set()
+
+    config = uvicorn.Config(app, lifespan="off", log_config=None)
+    config.load()
+    state = uvicorn.server.ServerState()
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(lambda: Connection(config, state, {}, patience=10.0), "127.0.0.1", 0)
+    port = listener.sockets[0].getsockname()[1]
+    async with asyncio.timeout(20), listener:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        writer.write_eof()
+        *interim, last = (await reader.read()).split(b"HTTP/1.1 ")[1:]
+        assert set(interim) == {b"102 Processing\r\n\r\n"}
+        assert (last[:3], last[-2:]) == (b"200", b"ok")
+        writer.close()
+        _, gone = await asyncio.open_connection("127.0.0.1", port)
+        gone.write(b"GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
+        gone.close()
+        await gone.wait_closed()
+        await lost.wait()
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.1])
