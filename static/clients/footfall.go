@@ -857,8 +857,8 @@ func drain(sender settings) {
 		}
 		body := append(append([]byte(`{"events":[`), bytes.Join(bodies, []byte(","))...), "]}"...)
 		status, retryAfter, answer := request("POST", sender.URL+"/v1/events", sender.Key, body)
-		isKeyRefused := status == 401 || status == 403 // a version of the tool with another key may deliver the events
-		isRefused := status >= 400 && status < 500 && !isKeyRefused && status != 407 && status != 408 && status != 425 && status != 429
+		isVersionRefused := status == 401 || status == 403 || status == 404 // a version with another key or address may deliver the events
+		isRefused := status >= 400 && status < 500 && !isVersionRefused && status != 407 && status != 408 && status != 425 && status != 429
 		if status >= 200 && status < 300 && strings.Contains(answer, `"accepted"`) || isRefused {
 			for _, one := range taken {
 				_ = os.Remove(one.path)
@@ -881,7 +881,7 @@ func drain(sender settings) {
 			seconds = longest
 		}
 		mark := ""
-		if isKeyRefused {
+		if isVersionRefused {
 			mark = " " + keyMark(sender.Key)
 		}
 		write(filepath.Join(sender.Queue, "wait"), []byte(fmt.Sprintf("%d %d%s\n", time.Now().Unix()+seconds, failures, mark)))

@@ -20,7 +20,7 @@ const LINUX_NULL = 0x103; // the number of the device /dev/null
 const NOT_SHOWN = "the notice was not shown yet";
 const EXIT_WAIT = 50; // ms for which a program that cannot start a process may be held
 const NAME_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
-const RETRIED = [401, 403, 407, 408, 425, 429]; // 401 and 403 refuse a key: another version of the tool may have a valid one
+const RETRIED = [401, 403, 404, 407, 408, 425, 429]; // 401, 403 and 404 refuse a key or an address: another version of the tool may have a valid one
 const FALSE = ["", "0", "false", "off", "no"];
 const TRUE = ["1", "true", "on", "yes"];
 
@@ -845,7 +845,7 @@ async function drain(settings, fs, within) {
     }
     let retryAfter = 0;
     let isDone = false;
-    let isKeyRefused = false;
+    let isVersionRefused = false;
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(), within);
     try {
@@ -861,8 +861,8 @@ async function drain(settings, fs, within) {
         text += new TextDecoder().decode(piece);
         if (text.length > 4096) break;
       }
-      isKeyRefused = [401, 403].includes(answer.status); // a version of the tool with another key may deliver the events
-      const isRefused = answer.status >= 400 && answer.status < 500 && !isKeyRefused && ![407, 408, 425, 429].includes(answer.status);
+      isVersionRefused = [401, 403, 404].includes(answer.status); // a version of the tool with another key or address may deliver the events
+      const isRefused = answer.status >= 400 && answer.status < 500 && !isVersionRefused && ![407, 408, 425, 429].includes(answer.status);
       isDone = isRefused || (answer.ok && text.includes('"accepted"'));
     } catch {
       isDone = false;
@@ -877,7 +877,7 @@ async function drain(settings, fs, within) {
       const seconds = retryAfter ? Math.min(retryAfter, 86400) : Math.min(3600, 15 * 2 ** failures);
       const part = `${queue}/wait.${process.pid}.tmp`; // a run that reads half a file would not wait
       attempt(() => {
-        fs.writeFileSync(part, `${Math.floor(Date.now() / 1000) + seconds} ${failures}${isKeyRefused ? ` ${mark}` : ""}\n`);
+        fs.writeFileSync(part, `${Math.floor(Date.now() / 1000) + seconds} ${failures}${isVersionRefused ? ` ${mark}` : ""}\n`);
         fs.renameSync(part, `${queue}/wait`);
       });
       return leave();

@@ -27,8 +27,8 @@ MAX_LOCAL = 256 * 1024  # bytes of local.jsonl
 CLAIMED_FOR = 60  # seconds after which a sender that left events claimed is taken for dead
 SEND_WITHIN = 10  # seconds of a sender's whole life with the server
 IN_PROCESS_WAIT = 0.05  # seconds that the exit waits where no process can be started (frozen programs, zip files)
-REFUSED_KEY = (401, 403)  # a version of the tool with another key may deliver the events
-RETRIED = (*REFUSED_KEY, 407, 408, 425, 429)
+REFUSED_VERSION = (401, 403, 404)  # a version of the tool with another key or address may deliver the events
+RETRIED = (*REFUSED_VERSION, 407, 408, 425, 429)
 FALSE = ("", "0", "false", "off", "no")
 TRUE = ("1", "true", "on", "yes")
 
@@ -709,14 +709,14 @@ def _drain(url, key, queue):
             _remove(os.path.join(queue, "wait"))
         else:
             _release(claimed)
-            _postpone(queue, key, retry_after, status in REFUSED_KEY)
+            _postpone(queue, key, retry_after, status in REFUSED_VERSION)
             return
 
 
-def _postpone(queue, key, retry_after=None, is_key_refused=False):
+def _postpone(queue, key, retry_after=None, is_version_refused=False):
     failures = min(_pause(queue, key)[1], 12) + 1
     seconds = min(retry_after, 86400) if retry_after else min(3600, 15 * 2**failures)
-    mark = " " + _key_mark(key) if is_key_refused else ""
+    mark = " " + _key_mark(key) if is_version_refused else ""
     _write(os.path.join(queue, "wait"), ("%d %d%s\n" % (time.time() + seconds, failures, mark)).encode())
 
 

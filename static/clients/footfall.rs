@@ -825,8 +825,8 @@ fn drain(url: &str, key: &str, queue: &Path) {
         }
         let bodies: Vec<&str> = claimed.iter().map(|one| one.body.as_str()).filter(|body| body.starts_with('{')).collect();
         let (status, retry_after, answer) = request("POST", &format!("{}/v1/events", url), key, &format!("{{\"events\":[{}]}}", bodies.join(",")));
-        let is_key_refused = [401, 403].contains(&status); // a version of the tool with another key may deliver the events
-        let is_refused = (400..500).contains(&status) && !is_key_refused && ![407, 408, 425, 429].contains(&status);
+        let is_version_refused = [401, 403, 404].contains(&status); // a version with another key or address may deliver the events
+        let is_refused = (400..500).contains(&status) && !is_version_refused && ![407, 408, 425, 429].contains(&status);
         if ((200..300).contains(&status) && answer.contains("\"accepted\"")) || is_refused {
             claimed.iter().for_each(|one| drop(fs::remove_file(&one.path)));
             let _ = fs::remove_file(queue.join("wait"));
@@ -835,7 +835,7 @@ fn drain(url: &str, key: &str, queue: &Path) {
         claimed.iter().for_each(|one| drop(fs::rename(&one.path, &one.free)));
         let failures = pause(queue, key).1.min(12) + 1;
         let seconds = if retry_after > 0 { retry_after.min(86400) } else { (15u64 << failures).min(3600) };
-        let mark = if is_key_refused { format!(" {}", key_mark(key)) } else { String::new() };
+        let mark = if is_version_refused { format!(" {}", key_mark(key)) } else { String::new() };
         write(&queue.join("wait"), &format!("{} {}{}\n", milliseconds() / 1000 + seconds, failures, mark));
         return;
     }

@@ -470,7 +470,7 @@ _footfall_drain() {
             if [ "$seconds" -gt 3600 ]; then seconds=3600; fi
             if [ -n "$retry_after" ]; then seconds=$((retry_after < 86400 ? retry_after : 86400)); fi
             case $status in
-                401 | 403) failures="$failures $mark" ;;
+                401 | 403 | 404) failures="$failures $mark" ;;
             esac
             echo "$((now + seconds)) $failures" >"$work" && mv -f "$work" "$queue/wait"
             rm -f "$work.list" "$work.answer" "$work.head"
@@ -481,7 +481,7 @@ _footfall_drain() {
 
 _footfall_refused() {
     case $status in
-        401 | 403 | 407 | 408 | 425 | 429) return 1 ;; # 401, 403: a version of the tool with another key may deliver the events
+        401 | 403 | 404 | 407 | 408 | 425 | 429) return 1 ;; # 401, 403, 404: a version with another key or address may deliver the events
         4??) return 0 ;;
     esac
     return 1

@@ -129,7 +129,7 @@ def test_an_unreachable_server_delays_no_program(host: Host, home: Path) -> None
     assert eventually(lambda: len(queued(home)) == 5)
 
 
-@pytest.mark.parametrize("status", ["400 Bad Request", "404 Not Found", "422 Unprocessable Content"])
+@pytest.mark.parametrize("status", ["400 Bad Request", "410 Gone", "422 Unprocessable Content"])
 def test_a_permanently_refused_event_is_not_sent_again(host: Host, home: Path, make_wire: Callable[..., Wire], status: str) -> None:
     wire = make_wire(replying(status, "{}"))
     host.run(wire.url, home)

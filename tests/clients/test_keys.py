@@ -1,4 +1,4 @@
-"""Write keys: where they are visible, and events of one key that another key delivers."""
+"""Write keys and addresses: where keys are visible, and events of one key or address that another one delivers."""
 
 from __future__ import annotations
 
@@ -40,6 +40,29 @@ def test_the_key_is_sent_and_is_in_no_command_line(host: Host, home: Path, make_
     assert f"Authorization: Bearer {NEW}".encode() in wire.requests[0]
     lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
     assert not any(NEW.encode() in line for line in lines)
+
+
+@pytest.mark.each_client
+@pytest.mark.parametrize("key", [OLD, ""], ids=["key", "no key"])
+def test_events_of_a_deleted_project_wait_for_a_version_with_another_address(
+    host: Host, home: Path, make_wire: Callable[..., Wire], key: str
+) -> None:
+    """The queue may hold events of versions with another address, which the server of this one must not drop."""
+
+    def answer(connection: socket.socket, wire: Wire) -> None:
+        (ACCEPTED if b"/p/new/" in wire.requests[-1] else replying("404 Not Found", "{}"))(connection, wire)
+
+    wire, wait = make_wire(answer), queue_of(home) / "wait"
+    host.run(f"{wire.url}/p/old", home, HOST_KEY=key)
+    assert eventually(wait.exists)
+    assert settled(home)
+    assert attempts(home) == [1]
+    if not key:  # a version without a key cannot tell that another one was refused: it waits, too
+        assert wait.read_text().split()[1:] == ["1", "-"]
+        wait.unlink()
+    host.run(f"{wire.url}/p/new", home, HOST_KEY=NEW if key else "")
+    assert eventually(lambda: queued(home) == [])
+    assert [len(json.loads(request.partition(b"\r\n\r\n")[2])["events"]) for request in wire.requests] == [1, 2]
 
 
 @pytest.mark.each_client
