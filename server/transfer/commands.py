@@ -30,7 +30,7 @@ from server.transfer.formats import FORMATS
 from server.transfer.import_sources import Source
 from server.transfer.importing import FORMS, Importer, Summary
 from server.transfer.question_commands import question_group
-from server.transfer.questions import FILTERS, OPTIONS, QUESTIONS, Question, answer, parse_request
+from server.transfer.questions import DAYS, FILTERS, OPTIONS, QUESTIONS, Question, answer, parse_request
 from server.transfer.running import Opened, run
 
 _SUFFIXES = {".csv": "csv", ".parquet": "parquet"}
@@ -62,7 +62,17 @@ def _words(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.command(name="export")
+_EXPORT_HELP = f"""Export events, installs, counts or a report to a file. The server may keep running.
+
+WHAT is a stored dataset: {", ".join(EXPORTED)}. Or it is a report, which accepts the options after `--output` and covers the last {DAYS} days by
+default: {", ".join(QUESTIONS)}.
+
+Installs and sessions are hashes, times are in UTC. In CSV, a cell that a spreadsheet would treat as a formula gets a leading apostrophe;
+`footfall import` removes it.
+"""
+
+
+@click.command(name="export", help=_EXPORT_HELP)
 @click.argument("what", type=click.Choice([*EXPORTED, *QUESTIONS]), metavar="WHAT")
 @_PROJECT
 @click.option("--from", "first", type=_Time(), help="The start of the period, inclusive. A date means midnight UTC.")
@@ -73,16 +83,6 @@ def _words(command: Callable[..., None]) -> Callable[..., None]:
 )
 @_words
 def export_command(what: str, slug: str, first: int | None, end: int | None, form: str | None, output: Path, **words: str | None) -> None:
-    """Export events, installs, counts or a report to a file. The server may keep running.
-
-    WHAT is a stored dataset: events, installs, activity, hourly, durations, dimensions, target-days, target-durations, target-totals, errors,
-    ledger. Or it is a report, which accepts the options after `--output` and covers the last 30 days by default: overview, series,
-    breakdown, active-users, new-and-returning, versions, durations, medians, error-groups, failures, targets, trending, experiment,
-    ledger-days, rejected, limited.
-
-    Installs and sessions are hashes, times are in UTC. In CSV, a cell that a spreadsheet would treat as a formula gets a leading apostrophe;
-    `footfall import` removes it.
-    """
     chosen = form or _SUFFIXES.get(output.suffix.lower(), "jsonl")
     parameters = {name: text for name, text in words.items() if text}
     if what in QUESTIONS:
