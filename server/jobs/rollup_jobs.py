@@ -141,4 +141,4 @@ async def _settle(run: Run, checked: Checked, project: int, found: list[Differen
     if run.repair:
         pace = Pace(run.store, first=20)
         await pace.over(found, lambda few: run.store.change(*(each for one in few for each in recount.repairs(one)), exclusive=True))
-        log.warning("rollups_mended", project=project, rows=len(found))
+        log.warning("rollups_repaired", project=project, rows=len(found))
