@@ -111,7 +111,8 @@ def retention_notes(report: Retention, answer: RetentionAnswer) -> Iterator[str]
         start = answer.starts[answer.partial_step]
         yield f"The {report.over.value} that begins at {utc_minute(start)} UTC has not ended; the line of all cohorts leaves it out."
     if len(answer.starts) > _columns(answer):
-        yield f"The table ends after {_columns(answer)} {report.over.value}s; files have all."
+        columns = _columns(answer)
+        yield f"The table ends after {columns} {report.over.value}{'' if columns == 1 else 's'}; files have all."
 
 
 def _columns(answer: RetentionAnswer) -> int:

@@ -94,6 +94,11 @@ def test_retention_in_a_narrow_terminal_has_fewer_steps_and_whole_figures(
     assert "The table ends after 5 weeks" in ran.stderr
 
 
+def test_a_table_of_one_step_ends_after_a_week(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal.out, "width", 40)
+    assert "The table ends after 1 week;" in run(ask_command, "retention", "default", *SPAN).stderr
+
+
 def test_retention_by_os_adds_up_to_retention_of_all(run: Any) -> None:
     def rows(*options: str) -> list[dict[str, Any]]:
         ran = run(ask_command, "retention", "default", *SPAN, "--over", "month", "--format", "jsonl", *options)
