@@ -119,7 +119,7 @@ EXPORTED = {
         Exported("installs", "Installs, with the times they were first and last seen.", INSTALL, streaming.installs, install),
         _sums("activity", "Installs by the days they were active."),
         _sums("hourly", "Events by hour and name."),
-        _sums("durations", "Durations by day and name, in buckets of an HDR histogram."),
+        _sums("name-durations", "Durations by day and name, in buckets of an HDR histogram."),
         _sums("dimensions", "Events by day, name and the values of a dimension."),
         _sums("target-days", "Events by day and target."),
         _sums("target-durations", "Durations by day and target, in buckets."),

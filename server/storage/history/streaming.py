@@ -144,7 +144,7 @@ _ACTIVITY = Rollup("activity", ("project_id", "day", "install_id", "environment"
 SUMS = {
     "activity": _described(_ACTIVITY),
     "hourly": _described(rollups.HOURLY),
-    "durations": _described(rollups.NAME_DURATION),
+    "name-durations": _described(rollups.NAME_DURATION),
     "dimensions": _described(rollups.DIMENSION),
     "target-days": _described(rollups.TARGET_DAY),
     "target-durations": _described(rollups.TARGET_DURATION),
