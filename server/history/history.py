@@ -39,6 +39,7 @@ AT_ONCE = 2
 LEAST_MEMORY, MOST_MEMORY = 40_000_000, 128_000_000  # bytes; bounds of the default memory of questions
 _DAY = first_id(EPOCH + DAY)  # as a difference of ids
 _COPY = 80  # bytes of memory for each event of a temporary table
+_TIMED = 24  # bytes of memory for each event of a table of durations
 _ATTEMPTS = 3  # a segment may be merged away, or found damaged, while a question opens it
 
 Rows = list[dict[str, Any]]
@@ -105,7 +106,7 @@ class History:
         memory = settings.history_memory or min(max(machine_memory.total() // 6, LEAST_MEMORY), MOST_MEMORY)
         self._database = Database(settings.history_dir, self._folder.work / "spill", memory, settings.history_threads)
         self._builder = Builder(store, self._folder, self._database, memory)
-        self.most_copied = memory // _COPY  # events
+        self.most_copied, self.most_timed = memory // _COPY, memory // _TIMED  # events
         self._built_at: int | None = None
         self._at_once = asyncio.Semaphore(AT_ONCE)
 

@@ -12,7 +12,9 @@ rollup_facts the same rows from rollups and activity, where these have the combi
 sql_engines  the expressions in which SQLite, PostgreSQL and DuckDB differ
 facts        SQL for the events that a question counts
 arrivals     the installs that are new in a period
-joint_reads  reads of the history that select the same events, run together
+joint_reads  reads of the history that select the same events, run together (`joint_tables`: over a long period)
+install_masks installs by step, from one group for each install
+found        the figures of a reader, from which `ask` assembles an answer
 counting     SQL for the figures: sums, distinct installs, percentiles (`places`: by group)
 small_groups folds groups of few installs in answers without a login
 matching     conditions on an event in memory

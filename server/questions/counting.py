@@ -41,6 +41,7 @@ _COLUMNS = {
 
 Keys = tuple[str | None, str | None]
 Cell = tuple[int, int]  # the place of a group, and a step
+Percents = Mapping[Measure, int | None]  # percentages of percentiles, None for means
 
 
 def largest(engine: SqlEngine, facts: Sql, measure: Measure, audience: Audience, first: int) -> Sql:
@@ -167,7 +168,7 @@ def new_installs(facts: Sql, new: NewInstalls) -> Sql:
 def distributions(
     engine: SqlEngine,
     facts: Sql,
-    percents: Mapping[Measure, int | None],
+    percents: Percents,
     audiences: Iterable[bool],
     *,
     timed: bool,
@@ -209,7 +210,7 @@ def _per_install(facts: Sql, *, people: bool) -> Sql:
     )
 
 
-def _distribution(values: Sql, percents: Mapping[Measure, int | None], *, weighted: bool) -> Sql:
+def _distribution(values: Sql, percents: Percents, *, weighted: bool) -> Sql:
     columns = "".join(
         f", MIN(CASE WHEN 100 * r >= {percent} * n THEN value END) AS {measure.value}"
         for measure, percent in percents.items()

@@ -80,7 +80,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         keys, joins = self._groups(engine)
         # An array may hold an element twice; its event counts once.
         distinct = "DISTINCT " if self.repeats and not self.has_distinct_elements else ""
-        step = self._step(engine, "event.occurred_at")
+        step = self.step(engine, "event.occurred_at")
         fresh = f", CASE WHEN {self.is_new(engine, step)} THEN 1 ELSE 0 END AS is_new"
         return sql(
             f"SELECT {distinct}{step} AS step, ",
@@ -100,7 +100,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_new(self, engine: SqlEngine, step: str) -> str:
         """A condition that holds if an install was first seen in a step, within the period."""
-        return f"install.first_seen >= {self.period.start} AND {self._step(engine, 'install.first_seen')} = {step}"
+        return f"install.first_seen >= {self.period.start} AND {self.step(engine, 'install.first_seen')} = {step}"
 
     def _selection(self, engine: SqlEngine) -> Sql:
         return sql(self._within(), *(sql(" AND ", condition) for condition in self.conditions(engine)))
@@ -168,7 +168,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
             f" AND event.occurred_at >= {max(period.start, self.since)} AND event.occurred_at < {period.end}"
         )
 
-    def _step(self, engine: SqlEngine, moment: str) -> str:
+    def step(self, engine: SqlEngine, moment: str) -> str:
         """An expression for the index of the step that contains a moment."""
         return "0" if self.over is None else step_at(engine, self.over, self.starts, moment)
 

@@ -10,6 +10,7 @@ from server.questions.answer import Figures
 from server.questions.ask import figures_at
 from server.questions.counting import Keys
 from server.questions.facts import versions_of
+from server.questions.joint_reads import Announced
 from server.questions.question import Measure, Question
 from server.questions.reader import Reader, kept_since
 from server.storage.engine import Store
@@ -25,8 +26,8 @@ async def figures(
 
     Without `people`, percentiles and means are read for all events only. Without `intervals`, estimates have none, which saves queries.
     """
-    with contextlib.nullcontext() if history is None else joint_reads.of(history).expect(question):
-        reader = await _reader(store, question, history, people=people, intervals=intervals)
+    with contextlib.nullcontext() if history is None else joint_reads.of(history).expect(question) as announced:
+        reader = await _reader(store, question, history, people=people, intervals=intervals, announced=announced)
         found = await reader.figures(question.period, (), None)
     return {measure: figures_at(measure, 0, [found]) for measure in question.measures}
 
@@ -40,8 +41,16 @@ async def every_group(store: Store, question: Question, history: History | None 
     return await reader.every_group(), reader.since or None
 
 
-async def _reader(store: Store, question: Question, history: History | None, *, people: bool = True, intervals: bool = True) -> Reader:
-    reader = Reader(store, question, await versions_of(store, question), history, people=people, intervals=intervals)
+async def _reader(
+    store: Store,
+    question: Question,
+    history: History | None,
+    *,
+    people: bool = True,
+    intervals: bool = True,
+    announced: Announced | None = None,
+) -> Reader:
+    reader = Reader(store, question, await versions_of(store, question), history, people=people, intervals=intervals, announced=announced)
     if await reader.needs_events([question.period]):
         await reader.plan([question.period], await kept_since(store, question.project))
     return reader

@@ -38,6 +38,11 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
     joins: ClassVar[dict[Place, str]] = {}
     keys: ClassVar[dict[Place, str]] = {}
 
+    @classmethod
+    def of(cls, facts: Facts, arrivals: Arrivals = NO_ARRIVALS) -> Self:
+        """Select the same events of the history."""
+        return cls(**{**msgspec.structs.asdict(facts), "arrivals": arrivals})
+
     def column(self, field: Field) -> str:
         return f"event.{_COLUMNS.get(field.name, field.column)}"
 
@@ -121,7 +126,9 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
 
     def marked_days(self, engine: SqlEngine) -> tuple[Sql, Sql]:
         """Columns step, install_id, people, is_unmarked of the events of installs that are alone on a day, and of all others that count."""
-        columns = f"{self._step(engine, _MOMENT)} AS step, event.install_id, {self.people} AS people, event.{DAY_MARK} = {UNMARKED} AS is_unmarked"
+        columns = (
+            f"{self.step(engine, _MOMENT)} AS step, event.install_id, {self.people} AS people, event.{DAY_MARK} = {UNMARKED} AS is_unmarked"
+        )
         marks = (f"= {ALONE}", f"> {ALONE} AND event.install_id IS NOT NULL AND event.skewed IS NULL")
         found = [
             sql(f"SELECT {columns} FROM events AS event WHERE event.{DAY_MARK} {mark} AND ", self._selection(engine)) for mark in marks
@@ -138,7 +145,7 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
         (column,) = self._split.values()
         self._groups(engine)  # notes the property
         return sql(
-            f"SELECT {self._step(engine, _MOMENT)} AS step, {self.people} AS people, {Facts._measures(self)},"
+            f"SELECT {self.step(engine, _MOMENT)} AS step, {self.people} AS people, {Facts._measures(self)},"
             f" event.{column} AS elements FROM events AS event WHERE ",
             self._selection(engine),
         )
@@ -155,11 +162,11 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
             f", {texts_in(f'event.{column}')} AS {alias}_elements" for alias, column in self._split.items()
         )
 
-    def _step(self, engine: SqlEngine, moment: str) -> str:
-        """Like `_step` of other facts, but cheaper for each event, because no event precedes the first step."""
+    def step(self, engine: SqlEngine, moment: str) -> str:
+        """Like `step` of other facts, but cheaper for each event, because no event precedes the first step."""
         if moment == _MOMENT and self.over in LENGTHS:
             return f"({moment} - {self.starts[0]}) // {LENGTHS[self.over]}"
-        return super()._step(engine, moment)
+        return super().step(engine, moment)
 
     def _within(self) -> str:
         return f"event.occurred_at >= {max(self.period.start, self.since)} AND event.occurred_at < {self.period.end}"

@@ -19,6 +19,7 @@ from server.history import History
 from server.questions import joint_reads
 from server.questions.facts import COUNTED, Facts, versions_of
 from server.questions.history_facts import HistoryFacts
+from server.questions.joint_reads import Joint
 from server.questions.question import Measure, Question
 from server.questions.reader import Reader, kept_since
 from server.questions.sql import Sql, read, sql
@@ -45,7 +46,7 @@ async def counts_by_field(
     Sums of a single field share the read of the page's figures. A copy with the texts of several fields would exceed the memory.
     """
     question = msgspec.structs.replace(question, measures=(Measure.INSTALLS,), by=(), over=None)
-    joint = tuple(BY_NAME[field].column for field in fields) if sums and len(fields) == 1 else None
+    joint = Joint(columns=tuple(BY_NAME[field].column for field in fields)) if sums and len(fields) == 1 else None
     with contextlib.nullcontext() if history is None or joint is None else joint_reads.of(history).expect(question):
         reader = Reader(store, question, await versions_of(store, question), history, events_only=True)
         await reader.plan([question.period], await kept_since(store, question.project))

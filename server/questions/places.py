@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from server.questions import columnar, counting
+from server.questions import columnar, counting, install_masks
 from server.questions.counting import SUMS, Cell, Keys
 from server.questions.facts import Facts
-from server.questions.history_facts import HistoryFacts
+from server.questions.history_facts import HistoryFacts, SelectedFacts
+from server.questions.install_masks import SeenFacts
 from server.questions.question import Audience, Measure
 from server.questions.rollup_facts import ActiveSums
 from server.questions.sql import Sql
@@ -21,12 +22,18 @@ class Places(msgspec.Struct, frozen=True):
     folded: frozenset[Cell]
     has_few_lists: bool = False  # few different lists of the property that the facts are split by
 
+    @staticmethod
+    def _has_masks(facts: HistoryFacts, measures: list[Measure]) -> bool:
+        return facts.over is not None and not isinstance(facts, SelectedFacts) and install_masks.has_masks(facts, measures)
+
     def placed(self, facts: Facts, engine: SqlEngine, *, installs: bool = False) -> Sql:
         return counting.placed(engine, facts, self.groups, installs=installs, folded=self.folded)
 
     def counts(self, facts: Facts, engine: SqlEngine, measures: list[Measure]) -> Sql:
         if isinstance(facts, ActiveSums):
             return facts.counts()
+        if isinstance(facts, SeenFacts):
+            return install_masks.counts(facts, engine, measures)
         is_summed = self.groups is not None and not self.folded and all(measure in SUMS for measure in measures)
         if is_summed and isinstance(facts, HistoryFacts) and facts.has_one_list:
             return columnar.sums_of_elements(
@@ -36,6 +43,8 @@ class Places(msgspec.Struct, frozen=True):
             facts = facts.for_installs()
         if isinstance(facts, HistoryFacts) and facts.is_daily and measures == [Measure.INSTALLS]:
             return columnar.installs_by_day(*facts.marked_days(engine))
+        if self.groups is None and isinstance(facts, HistoryFacts) and self._has_masks(facts, measures):
+            return install_masks.alone(facts, engine, measures)
         if isinstance(facts, HistoryFacts) and Measure.NEW_INSTALLS in measures:
             if measures == [Measure.NEW_INSTALLS]:
                 new = counting.NewInstalls(facts.join_arrivals("placed"), facts.is_new(engine, "placed.step"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Mapping
 from functools import partial
 from itertools import pairwise
 from typing import Any, TypeVar, cast
@@ -15,14 +14,16 @@ from server.clock import utc_day
 from server.event import DAY
 from server.history import History, OutOfMemory
 from server.problems import TooBroad
-from server.questions import counting, installs_by_property, joint_reads, sampled_periods
+from server.questions import counting, install_masks, installs_by_property, joint_reads, joint_tables, sampled_periods
 from server.questions.answer import QuestionWarning
 from server.questions.answer_cache import shared
 from server.questions.arrivals import NO_ARRIVALS, Arrivals, new_installs
-from server.questions.counting import SUMS, Cell, Keys
+from server.questions.counting import SUMS, Cell, Keys, Percents
 from server.questions.facts import Facts
+from server.questions.found import Cells, Found
 from server.questions.history_facts import HistoryFacts, HistoryQuery, read_history
-from server.questions.joint_reads import Joint, Query
+from server.questions.joint_reads import Announced, Joint, Query
+from server.questions.joint_tables import Counted
 from server.questions.periods import Period
 from server.questions.places import Places, largest
 from server.questions.question import COUNTS, Condition, Measure, Question
@@ -41,32 +42,13 @@ MOST_SUMS = 100_000  # sums by list and step that one query holds in memory, at 
 _PARTS_OF = {Measure.FAILURE_RATE: (Measure.SUCCESSES, Measure.FAILURES)}
 
 
-# For each place and step the figures, as `{measure}_{audience}`.
-Cells = dict[Cell, dict[str, float | None]]
-
-
-class Found(msgspec.Struct, frozen=True):
-    """The figures of one period. `gone` is true for each step of which retention has deleted all events; `folded` cells count as others.
-
-    `spreads` are the spreads of its counts, by the same names; see `intervals`. It is empty if all of them are exact. `weights` are the mean weights
-    of events in each step, empty if there are no sampled events. `hidden` are the cells in which a measure is not shown.
-    """
-
-    cells: Cells
-    gone: list[bool]
-    folded: frozenset[Cell] = frozenset()
-    spreads: Cells = {}
-    weights: list[float] = []
-    hidden: Mapping[Measure, set[Cell]] = {}
-
-
 class Reader:
     """Reads the parts of an answer.
 
     `plan` decides once for all parts: each measure uses the cheapest source, or, if retention has deleted events that some measure needs, all
     measures use the remaining events. The figures of one answer then count the same events. `since` is the time from which on events count, or 0.
     With `events_only`, neither rollups nor activity are read. Without `people`, percentiles and means are read for all events only. Without
-    `intervals`, estimates have none.
+    `intervals`, estimates have none. `announced`: the question's reads that others wait for.
     """
 
     def __init__(
@@ -79,12 +61,14 @@ class Reader:
         events_only: bool = False,
         people: bool = True,
         intervals: bool = True,
+        announced: Announced | None = None,
     ) -> None:
         self._store = store
         self._question = question
         self._versions = known_versions
         self._history = history
         self._events_only = events_only
+        self._announced = announced
         self._audiences = (False, True) if people else (False,)
         self._engine = sql_of(store)
         self._counts = tuple(dict.fromkeys(part for each in question.measures if each in COUNTS for part in _PARTS_OF.get(each, (each,))))
@@ -170,13 +154,12 @@ class Reader:
         """The figures of each place and step."""
         events = self.facts(Facts, period, where)
         places = Places(groups, folded, self._lists is not None and self._lists * len(events.starts) <= MOST_SUMS)
-        is_counted = not where and not folded and period in self._ranked
-        cells: Cells = self._ranked[period] if is_counted else {}
-        for facts, measures in (await self._plan_counts(period, where)).items() if not is_counted else ():
-            await self._add_counts(cells, facts, measures, places)
-        for percents in (self._durations, self._per_install):
-            if percents:
-                await self._add(cells, events, places, percents)
+        is_ranked = not where and not folded and period in self._ranked
+        cells: Cells = self._ranked[period] if is_ranked else {}
+        planned = {} if is_ranked else await self._plan_counts(period, where)
+        reads = [partial(self._add_counts, cells, *each, places) for each in await self._split(planned, places)]
+        reads += [partial(self._add, cells, events, places, percents) for percents in (self._durations, self._per_install) if percents]
+        await joint_reads.run_all(reads, self._announced)
         ends = [*events.starts[1:], period.end]
         spreads = await self._spreads(period, where, places)
         weights = await self._weights(period, events.starts or [period.start])
@@ -211,6 +194,15 @@ class Reader:
             plan.setdefault(await self.source(measure, period, where), []).append(measure)
         return plan
 
+    async def _split(self, planned: dict[Facts, list[Measure]], places: Places) -> list[tuple[Facts, list[Measure]]]:
+        """Split the measures of announced reads that are too large for a copy by the table that they share."""
+        found, history = list[tuple[Facts, list[Measure]]](), self._history
+        for facts, measures in planned.items():
+            is_joint = self._announced is not None and places.groups is None and await self.is_columnar(facts)
+            is_large = is_joint and history is not None and self._events[facts.period] > history.most_copied
+            found += [(facts, each) for each in (joint_tables.split(measures) if is_large else [measures])]
+        return found
+
     async def _add_counts(self, cells: Cells, facts: Facts, measures: list[Measure], places: Places) -> None:
         installs = Measure.NEW_INSTALLS in measures
         if isinstance(facts, RollupFacts) and places.groups is None and facts.is_daily:
@@ -221,12 +213,12 @@ class Reader:
             return places.counts(given, engine, measures)
 
         in_parts = Measure.INSTALLS in measures and not installs
-        read = (
-            self.read_steps(facts, query, is_marked=measures == [Measure.INSTALLS])
-            if in_parts
-            else self._read_arrivals(facts, query, installs=installs)
-        )
-        for row in await read:
+        joint = Joint(joint_tables.counted(facts, measures))
+        if in_parts:
+            rows = await self.read_steps(facts, query, joint=joint, is_marked=measures == [Measure.INSTALLS])
+        else:
+            rows = await self._read_arrivals(facts, query, installs=installs, joint=joint)
+        for row in rows:
             cell = cells.setdefault((row["place"], row["step"]), {})
             cell |= {name: int(value or 0) for name, value in row.items() if name not in ("place", "step")}
 
@@ -239,31 +231,31 @@ class Reader:
             cell = cells.setdefault((0, step), {})
             cell |= {name: int(cell.get(name) or 0) + int(row[name] or 0) for name in names}
 
-    async def _read_arrivals(self, facts: Facts, query: Query, *, installs: bool) -> list[dict[str, Any]]:
+    async def _read_arrivals(self, facts: Facts, query: Query, *, installs: bool, joint: Joint | None = None) -> list[dict[str, Any]]:
         """Run a query, which counts new installs if `installs` is set. The history lacks the times of their first events: these are listed from the store.
 
         If there are too many, the query reads the store instead of the history.
         """
         is_listed = installs and await self.is_columnar(facts)
         arrivals = await new_installs(self._store, facts.project, facts.period) if is_listed else NO_ARRIVALS
-        return await self.read(facts, query, stored_only=arrivals is None, arrivals=arrivals or NO_ARRIVALS, joint=None if facts.by else ())
+        return await self.read(facts, query, stored_only=arrivals is None, arrivals=arrivals or NO_ARRIVALS, joint=joint)
 
-    async def _add(self, cells: Cells, facts: Facts, places: Places, percents: Mapping[Measure, int | None]) -> None:
+    async def _add(self, cells: Cells, facts: Facts, places: Places, percents: Percents) -> None:
         """Add percentiles and means: of durations, or of events per install."""
         timed = percents is self._durations
         weighted = timed and await self.is_sampled(facts.period)
-        unit = 1_000 if timed else 1
+        unit, joint = 1_000 if timed else 1, Joint(Counted.DURATIONS if timed else None)
         # The history has both audiences at once, but percentiles of too many values take more memory than it may use.
         is_small = await self.is_columnar(facts) and (not timed or facts.over is not None or self._events[facts.period] <= 2 * PART)
         for audiences in [self._audiences] if is_small else [(each,) for each in self._audiences]:
-            for row in await self._distributions(facts, places, percents, audiences, weighted=weighted):
+            for row in await self._distributions(facts, places, percents, audiences, joint, weighted=weighted):
                 cell = cells.setdefault((row["place"], row["step"]), {})
                 for measure, percent in percents.items():
                     value = int(row["total"]) / int(row["number"]) if percent is None else int(row[measure.value])
                     cell[f"{measure.value}_{'people' if row['audience'] else 'all'}"] = value / unit
 
     async def _distributions(
-        self, facts: Facts, places: Places, percents: Mapping[Measure, int | None], audiences: tuple[bool, ...], *, weighted: bool
+        self, facts: Facts, places: Places, percents: Percents, audiences: tuple[bool, ...], joint: Joint | None, *, weighted: bool
     ) -> list[dict[str, Any]]:
         """The rows of `counting.distributions`. The form for weighted values holds few values in memory, but takes two to four times as long."""
         timed = percents is self._durations
@@ -272,11 +264,11 @@ class Reader:
             return counting.distributions(engine, places.placed(given, engine), percents, audiences, timed=timed, weighted=weighted)
 
         try:
-            return await self.read_steps(facts, query)
+            return await self.read_steps(facts, query, joint=joint)
         except OutOfMemory:
             if weighted:
                 raise
-            parts = [await self._distributions(facts, places, percents, (each,), weighted=True) for each in audiences]
+            parts = [await self._distributions(facts, places, percents, (each,), None, weighted=True) for each in audiences]
             return [row for part in parts for row in part]
 
     def facts(self, kind: type[F], period: Period, where: tuple[Condition, ...]) -> F:
@@ -308,21 +300,25 @@ class Reader:
                 return activity
         return self.facts(Facts, period, where)
 
-    async def read_steps(self, facts: Facts, query: Query, *, is_marked: bool = False) -> list[dict[str, Any]]:
+    async def read_steps(self, facts: Facts, query: Query, *, is_marked: bool = False, joint: Joint | None = None) -> list[dict[str, Any]]:
         """Run a query whose rows have a step. Over the history, read the parts of the period one by one, to save memory. `is_marked`: the query
-        groups few events if marks tell which installs count.
+        groups few events if marks tell which installs count. `joint`: see `read`.
         """
-        found = []
-        for offset, part in await self._parts(facts, is_marked=is_marked):
-            found += [{**row, "step": row["step"] + offset} for row in await self.read(part, query, joint=None if part.by else ())]
-        return found
+        parts = await self._parts(facts, is_marked=is_marked)
+        if len(parts) == 1:
+            return await self.read(facts, query, joint=joint)
+        if (shared := await self._read_jointly(HistoryFacts.of(facts), query, joint)) is not None:
+            return shared
+        return [{**row, "step": row["step"] + offset} for offset, part in parts for row in await self.read(part, query)]
 
     async def _parts(self, facts: Facts, *, is_marked: bool) -> list[tuple[int, Facts]]:
         """Split facts at steps, so that a part has about `PART` events. Return each part with the index of its first step."""
         if facts.over is None or self._events_only or not await self.is_columnar(facts):
             return [(0, facts)]
         period, starts = facts.period, facts.starts
-        most = MARKED_PART if is_marked and HistoryFacts(**msgspec.structs.asdict(facts)).is_daily else PART
+        most = (
+            MARKED_PART if is_marked and (HistoryFacts.of(facts).is_daily or install_masks.has_masks(facts, [Measure.INSTALLS])) else PART
+        )
         size = math.ceil(len(starts) * most / max(most, self._events[period]))
         firsts = range(0, len(starts), size)
         bounds = [period.start, *(starts[first] for first in firsts[1:]), period.end]
@@ -330,7 +326,7 @@ class Reader:
         return [(first, msgspec.structs.replace(facts, period=part)) for first, part in zip(firsts, parts, strict=True)]
 
     async def read(
-        self, facts: Facts, query: Query, *, stored_only: bool = False, arrivals: Arrivals = NO_ARRIVALS, joint: Joint = None
+        self, facts: Facts, query: Query, *, stored_only: bool = False, arrivals: Arrivals = NO_ARRIVALS, joint: Joint | None = None
     ) -> list[dict[str, Any]]:
         """Run a query over facts: of raw events, over the history if that is faster and ready. `joint`: see `Joint`."""
         if not stored_only and (rows := await self.read_history(facts, query, arrivals=arrivals, joint=joint)) is not None:
@@ -345,7 +341,7 @@ class Reader:
             raise TooBroad(f"{message} ask again in a few minutes, or about a shorter period.") from error
 
     async def read_history(
-        self, facts: Facts, query: HistoryQuery, *, arrivals: Arrivals = NO_ARRIVALS, joint: Joint = None
+        self, facts: Facts, query: HistoryQuery, *, arrivals: Arrivals = NO_ARRIVALS, joint: Joint | None = None
     ) -> list[dict[str, Any]] | None:
         """Run a query over the history, or return None if the store is faster or the history is not ready. `joint`: see `Joint`.
 
@@ -353,14 +349,22 @@ class Reader:
         """
         if self._history is None or not await self.is_columnar(facts):
             return None
-        given = HistoryFacts(**msgspec.structs.asdict(facts), arrivals=arrivals)
-        if joint is not None and await self.count_events(facts.period) <= self._history.most_copied:
-            rows = await joint_reads.of(self._history).read(given, cast(Query, query), joint)
-        else:
-            rows = await read_history(self._history, given, query)
-        if rows is None:
+        given = HistoryFacts.of(facts, arrivals)
+        if (rows := await self._read_jointly(given, cast(Query, query), joint)) is not None:
+            return rows
+        if (rows := await read_history(self._history, given, query)) is None:
             self._explain(facts.period)
         else:
+            self._sources.add("history")
+        return rows
+
+    async def _read_jointly(self, facts: HistoryFacts, query: Query, joint: Joint | None) -> list[dict[str, Any]] | None:
+        """Run a query with those of other questions that select the same events; return None if it has to run alone."""
+        events = await self.count_events(facts.period)
+        if self._history is None or facts.by or joint is None or (joint.counted is None and events > self._history.most_copied):
+            return None
+        rows = await joint_reads.of(self._history).read(facts, query, joint, events)
+        if rows is not None:
             self._sources.add("history")
         return rows
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import msgspec
@@ -15,7 +15,7 @@ from server.analytics.overview import series
 from server.event import DAY
 from server.history import History, Reading
 from server.problems import TooBroad
-from server.questions import joint_reads, reader
+from server.questions import install_masks, joint_reads, reader
 from server.questions.answer import Figures
 from server.questions.figures import every_group, figures
 from server.questions.installs_by_field import counts_by_field
@@ -24,6 +24,7 @@ from server.questions.question import By, Condition, Measure, Question
 from server.storage.engine import Store
 from tests.questions.conftest import Filled
 from tests.questions.dataset import END, START
+from tests.quick import first
 
 ENGINES = ("sqlite", "postgres")
 FEW_SYSTEMS = (Condition("os", values=("linux", "darwin")), Condition("arch", values=("x64", "arm64")))
@@ -44,12 +45,16 @@ PAGE = (
     question_of(Measure.P50, Measure.MEAN, over=Step.MONTH),
     question_of(Measure.PER_INSTALL_P50, Measure.PER_INSTALL_MEAN),
 )
+# Of these, ten reads share tables: three of sums, five of installs and two of durations.
+LONG_PAGE = (*PAGE, question_of(Measure.INSTALLS, over=Step.WEEK))
+TABLES = ("seen", "summed", "timed")
 
 
 @pytest.fixture
 async def history(filled: Filled, full: Store, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[History]:
     monkeypatch.setattr(reader, "HISTORY_FROM", 0)
-    monkeypatch.setattr(joint_reads, "WAIT", 60.0)  # on a busy machine
+    for wait in ("WAIT", "WAIT_LONG"):
+        monkeypatch.setattr(joint_reads, wait, 60.0)  # on a busy machine
     made = History(full, filled.settings)
     await made.build()
     yield made
@@ -73,8 +78,8 @@ def readings(history: History, monkeypatch: pytest.MonkeyPatch) -> list[Reading]
     return found
 
 
-async def together(store: Store, history: History) -> list[dict[Measure, Figures]]:
-    return await asyncio.gather(*(figures(store, each, history) for each in PAGE))
+async def together(store: Store, history: History, page: Iterable[Question] = PAGE) -> list[dict[Measure, Figures]]:
+    return await asyncio.gather(*(figures(store, each, history) for each in page))
 
 
 async def test_the_figures_of_a_page_share_one_read_and_equal_those_asked_alone(
@@ -95,10 +100,50 @@ async def test_the_figures_of_a_page_equal_those_of_the_store(full: Store, histo
     assert await together(full, history) == [await figures(full, each) for each in PAGE]
 
 
-async def test_figures_beyond_the_memory_are_read_one_by_one(full: Store, history: History, readings: list[Reading]) -> None:
+@pytest.mark.parametrize("most_small", first((3, 62), 1))
+async def test_figures_of_a_long_period_share_small_tables(
+    full: Store, history: History, readings: list[Reading], monkeypatch: pytest.MonkeyPatch, most_small: int
+) -> None:
     history.most_copied = 10
-    assert await together(full, history) == [await figures(full, each) for each in PAGE]
-    assert all(len(each.statements) == 1 for each in readings)
+    monkeypatch.setattr(install_masks, "MOST_SMALL", most_small)
+    assert await together(full, history, LONG_PAGE) == [await figures(full, each) for each in LONG_PAGE]
+    tables = {name for each in readings for statement in each.statements for name in TABLES if f"TEMP TABLE {name} " in statement.sql}
+    assert tables == set(TABLES)
+    (shared,) = [each for each in readings if "TEMP TABLE" in each.statements[0].sql]
+    assert sum("TEMP TABLE" not in each.sql for each in shared.statements) == 10
+
+
+async def test_long_figures_beyond_the_memory_are_read_one_by_one(full: Store, history: History, readings: list[Reading]) -> None:
+    history.most_copied = history.most_timed = 10
+    assert await together(full, history, LONG_PAGE) == [await figures(full, each) for each in LONG_PAGE]
+    assert not any("TEMP TABLE timed" in statement.sql for each in readings for statement in each.statements)
+
+
+async def test_installs_by_more_steps_than_a_mask_has_equal_those_of_the_store(
+    full: Store, history: History, readings: list[Reading], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.most_copied = 10
+    page = (question_of(Measure.INSTALLS, over=Step.WEEK), question_of(Measure.NEW_INSTALLS, over=Step.WEEK), question_of(Measure.INSTALLS))
+    found = [await figures(full, each) for each in page]
+    for most in (126, 2):
+        readings.clear()
+        monkeypatch.setattr(install_masks, "MOST_STEPS", most)
+        assert await asyncio.gather(*(figures(full, each, history) for each in page)) == found
+        assert any("everyone & bit" in statement.sql for each in readings for statement in each.statements) == (most > 2)
+
+
+async def test_a_failed_figure_is_no_longer_expected(full: Store, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    history.most_copied = 10
+
+    async def fail(*_: object, **__: object) -> None:
+        raise TooBroad("The question takes more than 10 seconds: ask about a shorter period.")
+
+    monkeypatch.setattr(reader.Reader, "_read_arrivals", fail)
+    with pytest.raises(TooBroad):
+        await figures(full, question_of(Measure.EVENTS, Measure.INSTALLS, over=Step.WEEK), history)
+    while len(asyncio.all_tasks()) > 1:
+        await asyncio.sleep(0.01)
+    assert not joint_reads.of(history)._expected
 
 
 async def test_a_shared_read_that_takes_too_much_memory_is_repeated_one_by_one(
