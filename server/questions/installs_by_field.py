@@ -29,6 +29,7 @@ from server.tasks import run_in_thread
 
 MAX_STORED = 1_000_000  # events that are read from the store if the history has no answer: about two seconds of one core
 
+LANE = 62  # values whose bits fit into one number
 _SUMS = ("events", "successes", "failures")
 
 # For each field, the counts of each value, as `installs_all`, `installs_people`, and perhaps `events_all` and so on.
@@ -98,19 +99,28 @@ def _by_value(facts: Facts, engine: SqlEngine, fields: Sequence[str], sums: Sequ
 
 
 def _marked_by_value(facts: HistoryFacts, engine: SqlEngine, field: str, sums: Sequence[str]) -> Sql:
-    """Like `_by_value`, for one field, in two reads: one sums all events without grouping them by install, the other counts installs in marked events."""
+    """Like `_by_value`, for one field, in two reads: one sums all events without grouping them by install, the other finds the values of each install in
+    marked events.
+
+    A mask has a bit for each of `LANE` values: a group for each value and install takes twice as long.
+    """
     value, marked = facts.shown(BY_NAME[field]), facts.for_installs()
     summed = "".join(f", SUM({facts.summed(each)}) AS {each}_all" for each in sums)
-    nothing = ", 0" * len(sums)
-    names = ("installs_all", "installs_people", *(f"{each}_all" for each in sums))
+    bit = "CAST(1 AS BIGINT) << CAST({0} AS INTEGER) AS bit"
+    places = f"(SELECT place, {bit.format('place')} FROM range({LANE}) AS places(place)) AS places"
+    counts = "COUNT(*) AS installs_all, COUNT(CASE WHEN persons & bit <> 0 THEN 1 END) AS installs_people"
+    shown = ", ".join(f"COALESCE({each}, 0) AS {each}" for each in ("installs_all", "installs_people"))
     return sql(
-        f"SELECT '{field}' AS field, value, {', '.join(f'SUM({name}) AS {name}' for name in names)} FROM ("
-        f"SELECT {value} AS value, 0 AS installs_all, 0 AS installs_people{summed} FROM ",
+        f"WITH valued AS MATERIALIZED (SELECT {value} AS value{summed} FROM ",
         facts.source_rows(engine),
-        f" GROUP BY 1 UNION ALL SELECT value, COUNT(install_id), COUNT(CASE WHEN people = 1 THEN install_id END){nothing} FROM ("
-        f"SELECT {value} AS value, {facts.counted_install} AS install_id, MAX({facts.people}) AS people FROM ",
+        f" GROUP BY 1), numbered AS MATERIALIZED (SELECT *, number // {LANE} AS lane, {bit.format(f'number % {LANE}')} FROM"
+        f" (SELECT *, ROW_NUMBER() OVER (ORDER BY {sums[0]}_all DESC) - 1 AS number FROM valued) AS ordered),"
+        " seen AS MATERIALIZED (SELECT install_id, lane, BIT_OR(bit) AS everyone, BIT_OR(CASE WHEN people = 1 THEN bit ELSE 0 END) AS persons FROM"
+        f" (SELECT {value} AS value, {facts.counted_install} AS install_id, {facts.people} AS people FROM ",
         marked.source_rows(engine),
-        " GROUP BY 1, 2) AS by_install GROUP BY 1) AS counted GROUP BY 2",
+        ") AS events JOIN numbered ON numbered.value IS NOT DISTINCT FROM events.value WHERE install_id IS NOT NULL GROUP BY install_id, lane),"
+        f" counted AS (SELECT lane * {LANE} + place AS number, {counts} FROM seen JOIN {places} ON everyone & bit <> 0 GROUP BY lane, place)"
+        f" SELECT '{field}' AS field, value, {shown}{''.join(f', {each}_all' for each in sums)} FROM numbered LEFT JOIN counted USING (number)",
     )
 
 

@@ -15,7 +15,7 @@ from server.analytics.overview import series
 from server.event import DAY
 from server.history import History, Reading
 from server.problems import TooBroad
-from server.questions import install_masks, joint_reads, reader
+from server.questions import install_masks, installs_by_field, joint_reads, reader
 from server.questions.answer import Figures
 from server.questions.figures import every_group, figures
 from server.questions.installs_by_field import counts_by_field
@@ -198,7 +198,11 @@ async def test_a_card_of_versions_shares_the_read_of_the_figures(full: Store, hi
     assert len(alone[0]["version"]) > 1  # type: ignore[index]
 
 
-async def test_a_card_of_versions_equals_the_groups_of_the_store(full: Store, history: History, readings: list[Reading]) -> None:
+@pytest.mark.parametrize("lane", [2, 62])
+async def test_a_card_of_versions_equals_the_groups_of_the_store(
+    full: Store, history: History, readings: list[Reading], monkeypatch: pytest.MonkeyPatch, lane: int
+) -> None:
+    monkeypatch.setattr(installs_by_field, "LANE", lane)
     question = question_of(*COUNTS[:-1])
     counted, _ = await counts_by_field(full, question, ["version"], history, sums=True)
     (read,) = readings
