@@ -168,6 +168,7 @@ def test_an_alert_is_changed_and_paused(make_server: Callable[..., Any]) -> None
     ):
         assert errors(asker.run("UpdateAlert", id=made["id"], changes=wrong)) == [field]
     (kept,) = asker.run("ProjectSettings", slug="default")["project"]["alerts"]
+    assert (kept["thresholdText"], kept["question"]) == ("50 %", None)
     assert (kept["enabled"], kept["threshold"], kept["windowMinutes"]) == (False, 50, 60)
     asker.client.close()
 

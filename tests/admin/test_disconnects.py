@@ -172,6 +172,20 @@ async def test_an_export_stops_when_its_client_disconnects(settings: Settings, p
         await served.until_waiting(0)
 
 
+async def test_a_query_stops_when_its_client_closes_the_connection(settings: Settings) -> None:
+    body = {"operationName": "Ask", "variables": {"slug": "default", "question": MEDIAN}}
+
+    async def post(port: int) -> None:
+        async with httpx.AsyncClient(timeout=60) as client:
+            await client.post(f"http://127.0.0.1:{port}/graphql", json=body, headers={"authorization": f"Bearer {TOKEN}"})
+
+    async with busy(settings) as served, listening(served) as port:
+        asked = asyncio.create_task(post(port))
+        await served.until_waiting(1)
+        asked.cancel()
+        await served.until_waiting(0)
+
+
 @pytest.mark.parametrize("page", ["family", "shared"])
 async def test_a_page_stops_when_its_last_reader_disconnects(settings: Settings, page: str) -> None:
     async with busy(settings) as served, listening(served) as port:
