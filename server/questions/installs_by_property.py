@@ -30,7 +30,11 @@ def ranked_installs(facts: Facts, engine: SqlEngine, audience: Audience, first: 
     rows = facts.lists(engine)
     many = sql("SELECT * FROM (", facts.sql(engine), f") AS facts WHERE NOT {_IS_FEW}")
     return (
-        sql("SET VARIABLE lists = (SELECT list(elements) FROM (SELECT DISTINCT elements FROM (", rows, ") AS listed) AS lists)"),
+        sql(
+            "SET VARIABLE lists = (SELECT list(elements) FROM (SELECT DISTINCT elements FROM (",
+            rows,
+            f") AS listed LIMIT {MOST_LISTS + 1}) AS lists)",  # more may not fit into memory
+        ),
         sql(
             f"SET VARIABLE texts = (SELECT list(DISTINCT text) FROM (SELECT unnest({texts_in('elements')}) AS text"
             f" FROM (SELECT unnest({_LISTS}[:{MOST_LISTS}]) AS elements) AS lists) AS texts)"

@@ -9,11 +9,13 @@ import pytest
 
 from server.event import Context, Environment, Event
 from server.event_id import EventIds
-from server.history import History
+from server.history import History, Statement
 from server.questions import columnar, installs_by_property, reader
 from server.questions.ask import ask
+from server.questions.history_facts import HistoryFacts, reading_of, statement
 from server.questions.periods import Period, Step
 from server.questions.question import Audience, By, Condition, Measure, Op, Question
+from server.questions.sql_engines import DuckDbSql
 from server.settings import Settings
 from server.storage.batch import Batch
 from server.storage.engine import Store
@@ -119,6 +121,21 @@ async def test_installs_by_property_are_the_same_in_the_history_and_in_the_store
                 assert bool(fast.rows) is (where != (nothing,))
     finally:
         history.close()
+
+
+async def test_few_of_many_lists_are_held_in_memory(filled: Filled, full: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installs_by_property, "MOST_LISTS", 3)
+    history, engine = History(full, filled.settings), DuckDbSql()
+    facts = HistoryFacts(project=1, period=Period(START, END), where=(), by=(By(TAGS),), over=None)
+    statements = installs_by_property.ranked_installs(facts, engine, Audience.EVERYTHING, 3)
+    assert isinstance(statements, tuple)
+    found: list[Any] = []
+    size = Statement("SELECT len(getvariable('lists')) AS size", answer=found.append)
+    try:
+        assert await history.run(lambda: reading_of(facts, engine, [statement(statements[0], lambda _: None), size]))
+    finally:
+        history.close()
+    assert found == [[{"size": 4}]]
 
 
 @pytest.mark.parametrize("number", [62, 63])
