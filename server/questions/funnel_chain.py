@@ -71,7 +71,7 @@ def chain(
         f", met{len(steps)} AS (SELECT moment, CAST(moment & {_TIME - 1} AS INTEGER) AS flags"
         f" FROM (SELECT moment FROM met ORDER BY moment DESC LIMIT {_ALL}) AS sorted)",
         *(_next(step, steps) for step in reversed(steps[1:])),
-        f", reached AS MATERIALIZED (SELECT (flags & {_PEOPLE - 1}) - 1 AS place, CAST(moment // {_INSTALL} AS UBIGINT) AS install_id, 1 AS all0,"
+        f", reached AS MATERIALIZED (SELECT (flags & {_PEOPLE - 1}) - 1 AS place, CAST(moment >> {_bits(_INSTALL)} AS UBIGINT) AS install_id, 1 AS all0,"
         f" MAX(flags // {_PEOPLE}) AS people0{_reached(steps, within)} FROM met1 WHERE flags < {_NUMBER} GROUP BY ALL) ",
         _counts("SELECT * FROM reached", "place", steps),
         f" UNION ALL {_counts(_whole(steps), str(WHOLE), steps)}" if groups is not None else "",
@@ -89,6 +89,11 @@ def _moment(start: int, number: str, place: str) -> str:
     return f"(CAST(install_id AS HUGEINT) + {1 << 63}) * {_INSTALL} + ({low})"
 
 
+def _bits(unit: int) -> int:
+    """The bits by which to shift a moment instead of dividing it, which takes many times as long for 128 bits."""
+    return unit.bit_length() - 1
+
+
 def _next(step: int, steps: range) -> str:
     """Add the moments of the next event of a step, and of those that continue it, to the events of earlier steps."""
     found = "".join(
@@ -103,7 +108,7 @@ def _next(step: int, steps: range) -> str:
 def _reached(steps: range, within: int) -> str:
     """For each later step, 1 if an install's attempt reached it in time."""
     return "".join(
-        f", MAX(CASE WHEN {audience}{number} // {_TIME} - moment // {_TIME} <= {within}{condition} THEN 1 ELSE 0 END) AS {audience}{number}"
+        f", MAX(CASE WHEN ({audience}{number} >> {_bits(_TIME)}) - (moment >> {_bits(_TIME)}) <= {within}{condition} THEN 1 ELSE 0 END) AS {audience}{number}"
         for audience, condition in _AUDIENCES.items()
         for number in steps[1:]
     )
