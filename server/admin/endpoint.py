@@ -22,6 +22,7 @@ from server.admin.persisted_operations import KnownOperations
 from server.admin.request_context import Context
 from server.admin.safety import CODES, client_error
 from server.admin.schema import build
+from server.history import History
 from server.ingest.asgi import ClientGone
 from server.pages import SECURITY_HEADERS
 from server.problems import Busy, Malformed, Problem
@@ -54,6 +55,13 @@ class ResponseDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     data: dict[str, Any] | None
     errors: list[GraphQLFormattedError] = []
     extensions: dict[str, Any] | None = None
+
+
+async def _advice(history: History) -> str:
+    """What a client can do after a timeout."""
+    if (done := await history.progress()) is None:
+        return "Request less data."
+    return f"The history of events is being built ({done:.0%} done): try again in a few minutes, or request less data."
 
 
 _decode = msgspec.json.Decoder(Body).decode
@@ -149,7 +157,7 @@ class GraphQL:
                     extensions={"warnings": [each.as_json() for each in warnings]} if warnings else None,
                 )
         except TimeoutError:
-            return error_document("TIMEOUT", f"This operation took more than {SECONDS:g} seconds. Request less data.")
+            return error_document("TIMEOUT", f"This operation took more than {SECONDS:g} seconds. {await _advice(state.history)}")
         except GraphQLError as error:
             return ResponseDocument(data=None, errors=[client_error(error).formatted])
         except Exception as error:  # the document has no operation with this name or kind

@@ -197,7 +197,7 @@ def choice(name: str, text: str, kind: type[E]) -> E:
 
 def whole_number(name: str, text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 6):
-        raise BadQuery(FieldError(name, "must be a whole number"))
+        raise BadQuery(FieldError(name, "must be a whole number from 0 to 99999"))
     return int(text)
 
 

@@ -12,12 +12,15 @@ import pytest
 
 from server.admin.auth import ALL_PROJECTS, Viewer
 from server.admin.endpoint import Body, GraphQL
-from server.settings import load
+from server.history import History
+from server.settings import Settings
 
 ENGINES = ("sqlite", "postgres")
 
 
-async def test_an_operation_that_takes_too_long_is_stopped_and_frees_the_store(store: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_operation_that_takes_too_long_is_stopped_and_frees_the_store(
+    store: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The query never ends by itself and occupies all long-running readers until the time limit."""
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS n FROM n"
     ask = store.rows_within
@@ -25,9 +28,10 @@ async def test_an_operation_that_takes_too_long_is_stopped_and_frees_the_store(s
     monkeypatch.setattr("server.admin.endpoint.SECONDS", 0.3)
     query = '{project(slug:"default"){a:events{totalCount} b:events{totalCount} c:events{totalCount} d:events{totalCount}}}'
     known = type("Projects", (), {"all": lambda _: []})()
-    state: Any = type("State", (), {"store": store, "projects": known, "settings": load({})})()
+    state: Any = type("State", (), {"store": store, "projects": known, "settings": settings, "history": History(store, settings)})()
     answer = await GraphQL().run(state, Viewer("key", frozenset({"read"}), ALL_PROJECTS, "key 1"), Body(query=query))
     assert answer.errors[0]["extensions"]["code"] == "TIMEOUT"
+    assert answer.errors[0]["message"] == "This operation took more than 0.3 seconds. Request less data."
     async with asyncio.timeout(5):  # each of the queries had ten seconds
         while reading():
             await asyncio.sleep(0.05)

@@ -268,6 +268,12 @@ def test_usage_shows_the_filtered_commands_while_the_cards_below_the_screen_stil
 
 
 @pytest.mark.slow
+def test_an_address_with_an_empty_value_where_none_is_taken_is_understood(visit: Callable[..., Any]) -> None:
+    page = visit().open("/d/demo?where=os:exists:")
+    expect(page.get_by_role("region", name="Operating systems").get_by_role("button", name=re.compile("^linux"))).to_be_visible()
+
+
+@pytest.mark.slow
 def test_bars_that_are_clicked_before_the_answers_arrive_set_their_filters_and_are_pressed(visit: Callable[..., Any]) -> None:
     tab = visit()
     page = tab.open("/d/demo")

@@ -10,6 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
+from server.admin.auth import ALL_PROJECTS, Viewer
+from server.admin.endpoint import Body, GraphQL
 from server.event import DAY
 from server.event_id import first_id
 from server.history import History
@@ -19,6 +21,7 @@ from server.questions import sql
 from server.questions.ask import ask
 from server.questions.periods import Period
 from server.questions.question import Condition, Op, Question
+from server.settings import Settings
 from server.storage import changed_days
 from server.storage.engine import Store
 from server.storage.sqlite import connection_pool
@@ -67,3 +70,19 @@ async def test_progress_is_the_share_that_the_files_cover_and_none_once_they_cov
     assert shares[-1] is None
     with slow_reads(), pytest.raises(TooBroad, match="No rollup has this combination"):
         await ask(store, LINUX, history=history)
+
+
+async def test_an_operation_that_takes_too_long_meanwhile_reports_the_progress(
+    store: Any, fill: Any, history: History, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(300, days=90)
+    history.tail = 299
+    endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) AS n FROM n"
+    ask_within = store.rows_within
+    monkeypatch.setattr(store, "rows_within", lambda seconds, *_: ask_within(seconds, endless))
+    monkeypatch.setattr("server.admin.endpoint.SECONDS", 0.3)
+    known = type("Projects", (), {"all": lambda _: []})()
+    state: Any = type("State", (), {"store": store, "projects": known, "settings": settings, "history": history})()
+    viewer = Viewer("key", frozenset({"read"}), ALL_PROJECTS, "key 1")
+    answer = await GraphQL().run(state, viewer, Body(query='{project(slug:"default"){events{totalCount}}}'))
+    assert "The history of events is being built (0% done)" in answer.errors[0]["message"]

@@ -36,7 +36,7 @@ export const conditionText = ({ field, op, values }: Condition): string => [esca
 export function conditionOf(text: string): Condition[] {
   const [field = "", op, values] = text.split(":");
   const known = found(op, OPS);
-  return field && known ? [{ field: unescape(field), op: known, values: values === undefined ? [] : values.split(",").map(unescape) }] : [];
+  return field && known ? [{ field: unescape(field), op: known, values: values === undefined || isUnary(known) ? [] : values.split(",").map(unescape) }] : [];
 }
 
 /** Encodes a split for the address: `version:minor`. */
