@@ -268,6 +268,16 @@ def test_usage_shows_the_filtered_commands_while_the_cards_below_the_screen_stil
 
 
 @pytest.mark.slow
+def test_reports_explain_their_own_conditions_that_match_nothing(visit: Callable[..., Any]) -> None:
+    tab = visit()
+    for address in ("funnel?step=biuld&step=deploy", "installs?start=name:is:biuld"):
+        page = tab.go(f"/d/demo/{address}")
+        expect(page.locator("main .notice")).to_contain_text("No event in this period has name biuld. Did you mean build")
+    page = tab.go("/d/demo/funnel?where=os:is:windoes&step=init&step=build")
+    expect(page.get_by_text("No event in this period has os windoes")).to_have_count(1)
+
+
+@pytest.mark.slow
 def test_an_address_with_an_empty_value_where_none_is_taken_is_understood(visit: Callable[..., Any]) -> None:
     page = visit().open("/d/demo?where=os:exists:")
     expect(page.get_by_role("region", name="Operating systems").get_by_role("button", name=re.compile("^linux"))).to_be_visible()

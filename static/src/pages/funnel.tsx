@@ -2,10 +2,11 @@ import type { Data } from "../api/client.ts";
 import { useOperation } from "../api/use.ts";
 import { Card } from "../ui/card.tsx";
 import { Icon } from "../ui/icons.tsx";
+import { ReportNotes } from "../ui/report-notes.tsx";
 import { barsOf } from "../ui/save.ts";
 import { Splits } from "../ui/split-select.tsx";
 import { QueryResult, EmptyState } from "../ui/states.tsx";
-import { count, moment, percent } from "../view/format.ts";
+import { count, percent } from "../view/format.ts";
 import { useParams } from "../view/address.ts";
 import { useReportLink } from "../view/explore-link.ts";
 import { type Step, eventStep, funnelOf, splitsOf, stepsOf, writeSplits, writeSteps } from "../view/reports.ts";
@@ -78,7 +79,7 @@ export default function Funnel({ project }: { project: string }) {
         <QueryResult answer={answer} height={320}>
           {({ project: { askFunnel } }) => (
             <div class="stack">
-              {!askFunnel.complete && <p class="notice">Some events of this period have been deleted. The funnel covers only the time since {moment(askFunnel.since)}.</p>}
+              <ReportNotes answer={askFunnel} what="steps" />
               <Steps total={askFunnel.total} people={people} explore={explore} />
               {by[0] && <Groups answer={askFunnel} title={`By ${by.map((split) => splitLabel(fields, split)).join(", ")}`} people={people} explore={explore} />}
             </div>

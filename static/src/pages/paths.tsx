@@ -3,11 +3,12 @@ import { useOperation } from "../api/use.ts";
 import { Card } from "../ui/card.tsx";
 import { FilterBar } from "../ui/filter-bar.tsx";
 import { Line } from "../ui/question-line.tsx";
+import { ReportNotes } from "../ui/report-notes.tsx";
 import { Splits } from "../ui/split-select.tsx";
 import { EmptyState, QueryResult } from "../ui/states.tsx";
 import { useParams } from "../view/address.ts";
 import { isValue } from "../view/conditions.ts";
-import { count, moment, percent } from "../view/format.ts";
+import { count, percent } from "../view/format.ts";
 import { LONGEST_PATH, conditionsOf, pathsOf, splitsOf, writeConditions, writeSplits } from "../view/reports.ts";
 import { useView } from "../view/state.ts";
 import { groupLabel, splitLabel } from "./measures.ts";
@@ -73,7 +74,7 @@ export function Paths({ project }: { project: string }) {
         <QueryResult answer={answer} height={320}>
           {({ project: { askPaths } }) => (
             <div class="stack">
-              {!askPaths.complete && <p class="notice">Some events of this period have been deleted. The paths cover only the time since {moment(askPaths.since)}.</p>}
+              <ReportNotes answer={askPaths} what="paths" />
               <PathTable answer={askPaths} heads={by.map((split) => splitLabel(fields, split))} people={people} isBefore={asked.direction === "BEFORE"} />
             </div>
           )}

@@ -5,6 +5,7 @@ import { Card } from "../ui/card.tsx";
 import { FilterBar } from "../ui/filter-bar.tsx";
 import { Line } from "../ui/question-line.tsx";
 import { type Table, cellsOf } from "../ui/save.ts";
+import { ReportNotes } from "../ui/report-notes.tsx";
 import { SplitSelect, Splits } from "../ui/split-select.tsx";
 import { EmptyState, QueryResult } from "../ui/states.tsx";
 import { useParams } from "../view/address.ts";
@@ -67,6 +68,7 @@ export function Retention({ project, isExplore = false }: { project: string; isE
     <QueryResult answer={answer} height={300}>
       {({ project: { askRetention } }) => (
         <>
+          <ReportNotes answer={askRetention} what="cohorts" />
           <Cohorts cohorts={askRetention.total.cohorts} people={people} over={over} began={(asked.start ?? []).length + (asked.return ?? []).length > 0} before={controls} explore={explore} />
           {by[0] && <Groups rows={askRetention.rows} title={`Retention by ${by.map((split) => splitLabel(fields, split)).join(", ")}`} people={people} over={over} explore={explore} />}
         </>

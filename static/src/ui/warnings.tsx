@@ -2,10 +2,10 @@ import type { Answer } from "../pages/measures.ts";
 
 interface Props {
   warnings: Answer["warnings"];
-  /** Replaces the condition that a warning names. */
-  replace: (field: string, message: string, value: string) => void;
+  /** Replaces the condition that a warning names. Without it, values that exist are only named. */
+  replace?: (field: string, message: string, value: string) => void;
   /** Replaces a property that a warning names by another one. */
-  rename: (field: string, other: string) => void;
+  rename?: (field: string, other: string) => void;
 }
 
 /** Explains each filter that matches nothing and offers values that exist. */
@@ -14,8 +14,8 @@ export function Warnings({ warnings, replace, rename }: Props) {
     <>
       {warnings.map(({ field, message, nearest, nearestFields }) => {
         const suggestions = [
-          ...nearest.map((value) => ({ text: value, apply: () => replace(field, message, value) })),
-          ...nearestFields.map((other) => ({ text: other, apply: () => rename(field, other) })),
+          ...(replace ? nearest.map((value) => ({ text: value, apply: () => replace(field, message, value) })) : []),
+          ...(rename ? nearestFields.map((other) => ({ text: other, apply: () => rename(field, other) })) : []),
         ];
         return (
           <div class="suggestion" role="status" key={message}>
