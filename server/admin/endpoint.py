@@ -58,7 +58,7 @@ class ResponseDocument(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 async def _advice(history: History) -> str:
-    """What a client can do after a timeout."""
+    """Advice for a client after a timeout, as a sentence."""
     if (done := await history.progress()) is None:
         return "Request less data."
     return f"The history of events is being built ({done:.0%} done): try again in a few minutes, or request less data."
