@@ -116,7 +116,7 @@ class SingleFlight(Generic[K, V]):
 class SingleFlightCache(Generic[K, V]):
     """A cache of at most `most` values by key. Each is reused while `is_fresh`, and computed once for all concurrent callers (see `SingleFlight`).
 
-    If `is_cancelled`, a computation is cancelled with the last of its callers. Otherwise, it runs to its end.
+    With `is_cancelled`, a computation is cancelled when its last caller is. Otherwise, it runs to its end.
     """
 
     def __init__(

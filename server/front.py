@@ -75,7 +75,7 @@ class Front:
                 if statuses and statuses[0] in (404, 405):
                     await self.ingest.unserved.note(scope, path, slug)
                 return
-            if inside["method"] == "GET":  # the others may change something
+            if inside["method"] == "GET":  # a request with another method may change something: it is completed
                 await run_while_connected(self._inner, inside, receive, send)
                 return
         await self._inner(inside, receive, send)

@@ -73,8 +73,8 @@ async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]], *, again: float = 
 
 
 async def run_while_connected(app: Callable[[Any, Any, Any], Coroutine[Any, Any, None]], scope: Any, receive: Any, send: Any) -> None:
-    """Run an ASGI application, and cancel it if the client disconnects before the response begins. A response that has begun ends by itself."""
-    messages: asyncio.Queue[Any] = asyncio.Queue(1)  # bounded, like the parts of a body that nothing reads
+    """Run an ASGI application, and cancel it if the client disconnects before the response begins. A response that has begun handles this itself."""
+    messages: asyncio.Queue[Any] = asyncio.Queue(1)  # bounded, so that a body that nothing reads does not fill the memory
     has_begun = False
 
     async def watch() -> None:

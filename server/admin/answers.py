@@ -146,7 +146,7 @@ class BreakdownRow:
     success_rate: float | None = field("Successes divided by events that report an outcome, from 0 to 1. Null if there are none.")
     installs: InstallCounts | None = field(
         "Installs with an event of this value in the period; an install with several values counts under each. Null for names, targets,"
-        " tools and properties, by which `ask` counts installs, and if there are too many events to count."
+        " tools and properties (use `ask` to count installs by these), and if there are too many events to count."
     )
     target_type: str | None = field("Type of the target. Null unless the value is a target.")
 

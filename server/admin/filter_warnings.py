@@ -30,7 +30,8 @@ class FilterWarning:
     message: str = field("Explanation for people.")
     nearest: list[str] = field("Most similar values that events of the period have.")
     nearest_fields: list[str] = strawberry.field(
-        default_factory=list, description="Most similar properties that events of the period have, if none has the one of the condition."
+        default_factory=list,
+        description="Properties that events have, if none has the property of the condition: the most similar ones, otherwise the most common ones.",
     )
 
     def as_json(self) -> dict[str, object]:
@@ -72,13 +73,13 @@ async def filter_warnings(store: Store, filters: list[Filter], history: History 
 
 
 def _without_repeats(found: list[Absent]) -> list[FilterWarning]:
-    """Convert warnings to their GraphQL type. Values of an unknown property share a warning."""
+    """Convert warnings to their GraphQL type. All values of an unknown property share one warning."""
     warnings = [_warning(each) for each in found]
     return [each for number, each in enumerate(warnings) if each not in warnings[:number]]
 
 
 def _singles(condition: Condition) -> list[Condition]:
-    """Return a condition for each value of one, or the condition itself if it compares with no value."""
+    """Return a condition for each value of a condition, or the condition itself if it has no values."""
     return [Condition(condition.field, condition.op, (value,)) for value in condition.values] or [condition]
 
 
@@ -92,7 +93,7 @@ def _warning(found: Absent) -> FilterWarning:
     """Convert a warning to its GraphQL type. It does not repeat the client's value."""
     if found.nearest_fields:
         fields = ", ".join(found.nearest_fields)
-        message = f"No event in this period has this property; similar properties: {fields}."
+        message = f"No event in this period has this property; properties that events have: {fields}."
         return FilterWarning(path="filter.where", message=message, nearest=[], nearest_fields=found.nearest_fields)
     name, near = to_camel_case(found.condition.field), found.nearest
     path = _PATHS.get(name, f"filter.{name}" if name in _SINGLE else "filter.where")

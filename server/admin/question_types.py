@@ -99,7 +99,9 @@ class QuestionWarning:
     field: str = described("Name of the field; or `where` (all conditions together), `period` or `installs`.")
     message: str = described("Explanation.")
     nearest: list[str] = described("Values that events of the period have.")
-    nearest_fields: list[str] = described("Properties that events of the period have, if none has the one of the condition or split.")
+    nearest_fields: list[str] = described(
+        "Properties that events have, if none has the property of the condition or split: the most similar ones, otherwise the most common ones."
+    )
 
 
 @strawberry.type(description="The answer to a question.")

@@ -187,7 +187,7 @@ class History:
             raise _Unread(segments) from error
 
     def _relation(self, reading: Reading, segments: list[Segment], feed: Feed) -> str:
-        """The events of the files and of the tail. DuckDB plans each part for each statement, so an empty tail is left out."""
+        """The events of the files and of the tail. DuckDB plans every part again for each statement, so an empty tail is left out."""
         parts = [
             f"{part} WHERE project_id = {int(reading.project)}" for part in select_segments(self._folder.path, segments, reading.properties)
         ]

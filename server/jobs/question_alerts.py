@@ -106,7 +106,7 @@ def _sentence(rule: Rule, measure: Measure | None, value: float | None, before: 
     """Return what a rule found; None if it does not fire. `measure` is None for the conversion of a funnel."""
     name = _CONVERSION if measure is None else _NAMES.get(measure, measure.value.replace("_", " "))
     if rule.kind is Kind.QUESTION_EMPTY:
-        absent = "has no value, because no event counts" if value is None else f"is {threshold_text(measure, 0)}"
+        absent = "has no value, because there are no events to compute it from" if value is None else f"is {threshold_text(measure, 0)}"
         return None if value else f"{name} {absent}"
     if value is None:
         return None

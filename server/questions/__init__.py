@@ -13,7 +13,7 @@ sql_engines  the expressions in which SQLite, PostgreSQL and DuckDB differ
 facts        SQL for the events that a question counts
 arrivals     the installs that are new in a period
 joint_reads  reads of the history that select the same events, run together (`joint_tables`: over a long period)
-install_masks installs by step, from one group for each install
+install_masks installs by step: a mask for each install, with a bit for each step
 found        the figures of a reader, from which `ask` assembles an answer
 counting     SQL for the figures: sums, distinct installs, percentiles (`places`: by group)
 small_groups folds groups of few installs in answers without a login

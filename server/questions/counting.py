@@ -41,7 +41,7 @@ _COLUMNS = {
 
 Keys = tuple[str | None, str | None]
 Cell = tuple[int, int]  # the place of a group, and a step
-Percents = Mapping[Measure, int | None]  # percentages of percentiles, None for means
+Percents = Mapping[Measure, int | None]  # the percentage of each percentile; None for means
 
 
 def largest(engine: SqlEngine, facts: Sql, measure: Measure, audience: Audience, first: int) -> Sql:

@@ -7,7 +7,7 @@ from server.questions.question import COUNTS, DURATIONS, Measure
 NOT_COUNTED = "-"
 _COUNTED = frozenset(COUNTS) - {Measure.FAILURE_RATE}
 _UNITS = ((3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms"))
-_DIGITS = 4  # of a duration
+_DIGITS = 4  # significant digits of a duration
 _MOST_DECIMALS = 4
 
 

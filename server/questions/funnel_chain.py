@@ -17,9 +17,10 @@ from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
 
 WHOLE = -2  # the place of all groups together
-# The parts of a moment. A place has 16 bits, the number of a step 4, a time 41 (69 years), of which another bit separates installs.
+# The parts of a moment, from the lowest bit on: place (16 bits), people (1), number of the step (4), time (41: 69 years of milliseconds), a free bit,
+# install. The free bit keeps moments of different installs further apart than an attempt may take.
 _PEOPLE, _NUMBER, _TIME, _INSTALL = 1 << 16, 1 << 17, 1 << 21, 1 << 63
-_ALL = 1 << 62  # rows: without a limit, a subquery need not keep its order
+_ALL = 1 << 62  # rows; DuckDB need not keep the order of a subquery without a limit
 _AUDIENCES = {"all": "", "people": f" AND flags & {_PEOPLE} > 0"}
 
 Conditions = tuple[Condition, ...]
@@ -48,11 +49,11 @@ def chain(
     `facts` are those of the first step. `conditions` are those of each step, in addition to the `common` ones; an attempt takes at most `within`
     milliseconds. An attempt begins with an event of the first step. It continues with the next event of the second step, then with the next one of
     the third: no other choice ends earlier. An attempt is therefore independent of its group, and one order of the events serves all groups. Time
-    is divided into parts as long as an attempt may take, and only events in the part of an attempt and in the next one are sorted, apart from a few
-    with the same hash of install and part.
+    is divided into parts as long as an attempt may take, and only events in the part of an attempt and in the next one are sorted, and a few
+    others whose hash of install and part is the same.
 
     The events of all installs are sorted as one sequence of numbers. From the last event to the first, the next event of a step is the least one so
-    far: a running minimum, which DuckDB streams. It may belong to another install, which is then too far away to be within an attempt.
+    far: a running minimum, which DuckDB streams. That event may belong to another install: it is then too far away to be within an attempt.
     """
     assert isinstance(facts, HistoryFacts)
     steps, start = range(len(conditions)), facts.period.start

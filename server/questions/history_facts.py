@@ -18,7 +18,7 @@ from server.questions.question import Condition, Property, find_field
 from server.questions.sql import Sql, bound, sql
 from server.questions.sql_engines import DuckDbSql, SqlEngine
 
-# A query over the history. Of several statements, which may set variables for the next ones, the last one has the rows.
+# A query over the history: one statement, or several. The last one returns the rows; the others may set variables for the next ones.
 HistoryQuery = Callable[[Facts, SqlEngine], Sql | tuple[Sql, ...]]
 
 _MOMENT = "event.occurred_at"
@@ -40,7 +40,7 @@ class HistoryFacts(Facts, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, facts: Facts, arrivals: Arrivals = NO_ARRIVALS) -> Self:
-        """Select the same events of the history."""
+        """Return facts that select the same events of the history."""
         return cls(**{**msgspec.structs.asdict(facts), "arrivals": arrivals})
 
     def column(self, field: Field) -> str:

@@ -14,7 +14,7 @@ from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
 
 MOST_STEPS = 126  # bits of a positive number of 128 bits, without the highest one
-MOST_SMALL = 62  # the same of 64 bits
+MOST_SMALL = 62  # the same for 64 bits
 SEEN = "seen"
 
 
@@ -23,14 +23,14 @@ class SeenFacts(HistoryFacts, frozen=True, kw_only=True):
 
 
 def has_masks(facts: Facts, measures: Collection[Measure]) -> bool:
-    """Return whether masks have these measures of facts without keys."""
+    """Return whether masks can count these measures of facts. Facts with keys have no masks."""
     is_install = set(measures) <= {Measure.INSTALLS, Measure.NEW_INSTALLS}
     is_one = facts.over is None or len(measures) == 1
     return is_install and is_one and not facts.by and len(facts.starts) <= MOST_STEPS
 
 
 def masks(facts: HistoryFacts, engine: SqlEngine) -> Sql:
-    """The relation `seen`: install_id, everyone (the mask of all events) and persons (that of events of people)."""
+    """The relation `seen`: install_id, everyone (the mask of all events) and persons (the mask of the events of people)."""
     chosen = facts.for_installs()
     step = chosen.step(engine, "event.occurred_at")
     return sql(

@@ -29,7 +29,7 @@ from server.tasks import run_in_thread
 
 MAX_STORED = 1_000_000  # events that are read from the store if the history has no answer: about two seconds of one core
 
-LANE = 62  # values whose bits fit into one number
+LANE = 62  # values that share a mask: their bits fit into one number
 _SUMS = ("events", "successes", "failures")
 
 # For each field, the counts of each value, as `installs_all`, `installs_people`, and perhaps `events_all` and so on.
@@ -102,7 +102,8 @@ def _marked_by_value(facts: HistoryFacts, engine: SqlEngine, field: str, sums: S
     """Like `_by_value`, for one field, in two reads: one sums all events without grouping them by install, the other finds the values of each install in
     marked events.
 
-    A mask has a bit for each of `LANE` values: a group for each value and install takes twice as long.
+    Values are numbered. An install has a mask for each lane of `LANE` values, with a bit for each value: a group for each value and install takes twice
+    as long.
     """
     value, marked = facts.shown(BY_NAME[field]), facts.for_installs()
     summed = "".join(f", SUM({facts.summed(each)}) AS {each}_all" for each in sums)

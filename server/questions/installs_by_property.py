@@ -14,15 +14,15 @@ from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
 
 MOST_TEXTS = 62  # the bits of a mask
-MOST_LISTS = 1_000  # different lists, which are searched for the one of an event
+MOST_LISTS = 1_000  # different lists of texts; the list of each event is searched in them
 _LISTS, _TEXTS, _MASKS, _IS_FEW = (f"getvariable('{name}')" for name in ("lists", "texts", "masks", "is_few"))
 
 
 def ranked_installs(facts: Facts, engine: SqlEngine, audience: Audience, first: int) -> Sql | tuple[Sql, ...]:
-    """Like `columnar.ranked_installs`, for any facts. For one property, these are several statements: the first ones list its texts.
+    """Like `columnar.ranked_installs`, for any facts. For one property, it takes several statements: the first ones list the property's texts.
 
-    DuckDB inserts the value of a variable as a constant. So it computes a mask once for each entry of a dictionary in the files, not for each event, and
-    does not read the files for the half of the last statement that does not apply.
+    DuckDB inserts the value of a variable as a constant. So it computes a mask once for each entry of a file's dictionary, not for each event, and does
+    not read the files for the half of the last statement that does not apply.
     """
     facts = facts.for_installs()
     if not (isinstance(facts, HistoryFacts) and facts.has_one_list):

@@ -33,7 +33,7 @@ from server.questions.sql import Sql, sql
 from server.questions.sql_engines import DuckDbSql, SqlEngine
 
 WAIT = 0.2  # seconds; the longest wait for announced reads
-WAIT_LONG = 1.0  # the same for a period that is too long for a copy, of which more installs are listed before they are read
+WAIT_LONG = 1.0  # the same if the period is too long for a copy: its reads arrive later, because there are more new installs to list
 
 Query = Callable[[Facts, SqlEngine], Sql]
 Rows = list[dict[str, Any]]
@@ -42,7 +42,7 @@ _Selection = tuple[_Key, tuple[str, ...], int]  # with the known versions and `s
 
 
 class Joint(NamedTuple):
-    """The needs of a query without keys: the part of the events that it counts, if that is one, and columns besides those of `SelectedFacts`."""
+    """The needs of a query without keys: the kind of data that it reads, if it is a single kind, and columns besides those of `SelectedFacts`."""
 
     counted: Counted | None = None
     columns: tuple[str, ...] = ()
@@ -70,7 +70,7 @@ class _Batch:
 
 
 class Announced:
-    """The reads of a question that others wait for: one, until `change` tells their number."""
+    """The reads of a question that other questions wait for: one, until `change` sets their number."""
 
     def __init__(self, reads: JointReads, key: _Key) -> None:
         self._reads = reads
@@ -81,18 +81,18 @@ class Announced:
 
     def change(self, number: int) -> None:
         """Set the number of reads."""
-        if self._is_closed:  # a read that outlives its question, because another one failed
+        if self._is_closed:  # this read outlives its question, because another read of it failed
             return
         self._reads.count_expected(self._key, number - self._number)
         self._number = number
 
     def close(self) -> None:
-        """Wait for no more reads."""
+        """Stop announcing reads of the question."""
         self.change(0)
         self._is_closed = True
 
     async def run(self, read: Callable[[], Awaitable[None]]) -> None:
-        """Run one of the reads. When it ends, others wait no longer for it; for the last one until the question ends, because spreads may follow."""
+        """Run one of the reads, and stop announcing it when it ends. The last one stays announced until the question ends: reads of spreads may follow."""
         try:
             await read()
         finally:
@@ -243,7 +243,7 @@ def _create(table: Sql) -> Statement:
 
 
 def _answer(read: _Read, kind: type[HistoryFacts], engine: DuckDbSql) -> Statement:
-    """Return the statement of a read over facts of a kind, which resolves it."""
+    """Return the statement of a read over facts of a kind. The rows of the statement resolve the read."""
     loop = asyncio.get_running_loop()
     query = read.query(kind(**msgspec.structs.asdict(read.facts)), engine)
     return statement(query, lambda rows: loop.call_soon_threadsafe(read.resolve, rows))

@@ -1,4 +1,4 @@
-"""Temporary tables that the joint reads of a long period share, for which a copy of its events would exceed the memory.
+"""Temporary tables that the joint reads of a long period share, because a copy of its events would exceed the memory.
 
 Sums are kept by day, audience and outcome, durations without other columns, and installs as masks: see `install_masks`.
 """
@@ -21,7 +21,7 @@ from server.questions.sql_engines import SqlEngine
 
 
 class Counted(enum.Enum):
-    """The part of the events that a query without keys uses."""
+    """The kind of data that a query without keys reads."""
 
     SUMS = "sums"
     INSTALLS = "installs"
@@ -29,14 +29,14 @@ class Counted(enum.Enum):
 
 
 def counted(facts: Facts, measures: Sequence[Measure]) -> Counted | None:
-    """Return the part of the events that measures of facts use, if it is one."""
+    """Return the kind of data that measures of facts need, if it is a single kind."""
     if all(measure in SUMS for measure in measures):
         return None if facts.is_spread else Counted.SUMS
     return Counted.INSTALLS if install_masks.has_masks(facts, measures) else None
 
 
 def split(measures: list[Measure]) -> list[list[Measure]]:
-    """Split measures by the part of the events that they use."""
+    """Split measures into sums and all others, which need other kinds of data."""
     sums = [measure for measure in measures if measure in SUMS]
     return [each for each in (sums, [measure for measure in measures if measure not in SUMS]) if each]
 

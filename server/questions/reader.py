@@ -48,7 +48,7 @@ class Reader:
     `plan` decides once for all parts: each measure uses the cheapest source, or, if retention has deleted events that some measure needs, all
     measures use the remaining events. The figures of one answer then count the same events. `since` is the time from which on events count, or 0.
     With `events_only`, neither rollups nor activity are read. Without `people`, percentiles and means are read for all events only. Without
-    `intervals`, estimates have none. `announced`: the question's reads that others wait for.
+    `intervals`, estimates have none. `announced`: the reads of the question that other questions wait for.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class Reader:
         return plan
 
     async def _split(self, planned: dict[Facts, list[Measure]], places: Places) -> list[tuple[Facts, list[Measure]]]:
-        """Split the measures of announced reads that are too large for a copy by the table that they share."""
+        """Split the measures of announced reads by the joint table that they need, if there are too many events for a copy."""
         found, history = list[tuple[Facts, list[Measure]]](), self._history
         for facts, measures in planned.items():
             is_joint = self._announced is not None and places.groups is None and await self.is_columnar(facts)

@@ -130,7 +130,7 @@ class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
         )  # fmt: skip
 
     def _keys(self, column: str | None = None) -> dict[str, str]:
-        """The columns of a row besides its sums, each with its expression: those that the question does not need are 0."""
+        """The columns of a row besides its sums, each with its expression: 0 if the question does not need the column."""
         day = "0" if self.over is None else f"CAST(day AS bigint) * {DAY}"
         keys = {"name_id": "name_id" if "name" in self.used else "0", "environment": "environment", "occurred_at": day}
         return keys | ({self._value: column} if self._value and column else {})
@@ -139,7 +139,7 @@ class RollupFacts(_DailyFacts, frozen=True, kw_only=True):
         return ", ".join(f"{key} AS {name}" for name, key in self._keys(column).items())
 
     def _summed(self, engine: SqlEngine, source: Sql, column: str | None = None) -> Sql:
-        """The sums of a rollup by the columns that the question needs, because a year has many times as many rows."""
+        """The sums of a rollup, grouped by the columns that the question needs: the rollup of a year has many times as many rows."""
         keys = self._keys(column)
         sums = ", ".join(f"SUM({each}) AS {name}" for each, name in self._stored)
         shared = tuple(condition for condition in self.where if condition.field in ("name", "environment"))

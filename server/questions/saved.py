@@ -70,7 +70,7 @@ async def share(store: Store, project: int, name: str, days: int, now: int) -> t
     template = await find(store, project, name)
     problem = share_problem(template)
     if problem is None and isinstance(template, Template) and has_overlap(template.at(project, now), now):
-        problem = f"The compared period {OVERLAP}."
+        problem = f"Its compared period {OVERLAP}."
     if problem is not None:
         raise FieldProblem("name", f"is a question that cannot be shared: {problem}")
     created, secret = await shares.create(store, project, name, days, now)

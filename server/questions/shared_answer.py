@@ -41,11 +41,11 @@ def of_people(template: Template) -> Template:
     return msgspec.structs.replace(template, where=(*template.where, PEOPLE_ONLY), audience=Audience.EVERYTHING)
 
 
-OVERLAP = "overlaps the period, so that subtraction would reveal the events of a few installs"
+OVERLAP = "overlaps the question's own period, so that subtraction could reveal the events of a few installs"
 
 
 def has_overlap(question: Question, now: int) -> bool:
-    """Return True if a question is compared with a period that has events of its own period."""
+    """Return whether the compared period of a question overlaps its own period."""
     before = compared_period(question, now)
     return before is not None and before.start < question.period.end and question.period.start < before.end
 

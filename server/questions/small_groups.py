@@ -48,7 +48,7 @@ class Folded(NamedTuple):
 
 
 class _Parts(NamedTuple):
-    """Parts of the events, each with its condition, that some measures count. `has_rest`: the other events follow by subtraction."""
+    """Parts of the events that some measures count, each with its condition. `has_rest`: subtraction reveals the figures of the other events."""
 
     measures: set[Measure]
     conditions: list[Condition]
@@ -84,7 +84,7 @@ class SmallGroups:
         return Folded(frozenset(folded | sizes.small), frozenset(place for place, _ in sizes.installs if place != OTHER))
 
     async def parts(self, period: Period, folded: Folded, measures: Sequence[Measure]) -> dict[Measure, set[Cell]]:
-        """The cells in which a measure counts a part of the events that has too few installs."""
+        """The cells in which a measure counts a part of the events that comes from too few installs."""
         found: dict[Measure, set[Cell]] = {}
         facts = self._reader.facts(Facts, period, ())
         for part in _parts_of(measures):

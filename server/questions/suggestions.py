@@ -129,7 +129,7 @@ async def absent(store: Store, question: Question, conditions: tuple[Condition, 
 
 
 async def _without_property(store: Store, question: Question, condition: Condition, history: History | None) -> list[Absent]:
-    """Return a condition without values to suggest, if no event has its property but events have others."""
+    """Return the condition, without values to suggest, if no event has its property but events have others."""
     if await values(store, question, condition.field, limit=1, history=history):
         return []
     near = await _nearest_properties(store, question, condition.field)

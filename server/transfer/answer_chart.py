@@ -76,7 +76,7 @@ def _lines(question: Question, answer: Answer, rows: list[Row]) -> str:
 
 
 def _paths(points: list[Point | None], partial: set[int], color: str) -> Iterator[tuple[str, str]]:
-    """The classes and data of the paths of a line. Its parts to and from a step that lacks a part of its figures are dashed."""
+    """The CSS class and the data of each path of a line. Segments to and from an incomplete step are dashed."""
     solid, dashed = "", ""
     for place, (before, point) in enumerate(pairwise([None, *points])):
         if point is None:

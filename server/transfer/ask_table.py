@@ -20,7 +20,7 @@ _INTERVAL = "95 % interval"
 
 
 class Line(NamedTuple):
-    """The cells of one step, group and segment, as text from clients that is not escaped.
+    """The cells of one step, group and segment. They may hold text from clients, which is not escaped.
 
     `is_partial`: the step has not ended, or the period cuts it.
     """
@@ -97,13 +97,13 @@ def notes(question: Question, answer: Answer) -> Iterator[str]:
 
 
 def partial_steps(question: Question, answer: Answer) -> set[int]:
-    """Return the indexes of the steps of an answer whose figures lack a part: the current one, and those that the period cuts."""
+    """Return the indexes of an answer's incomplete steps: the current one, and those that the period cuts."""
     cut = set[int]() if question.over is None else cut_steps(question.period, question.over, answer.starts)
     return cut if answer.partial_step is None else cut | {answer.partial_step}
 
 
 def _cut_steps(which: str, over: Step, period: Period, starts: list[int], running: int | None) -> Iterator[str]:
-    """Sentences about the first and the last step of a period, if it cuts them. `running` is the current step, which has a sentence of its own."""
+    """Sentences about the first and the last step of a period, if the period cuts them. `running` is the current step, which has a sentence of its own."""
     for place in sorted(cut_steps(period, over, starts)):
         name = f"The {which}{over.value} that begins at {_time(starts[place])}"
         if starts[place] < period.start:

@@ -91,8 +91,8 @@ async def test_a_change_of_a_rate_is_in_percent(watched: Make, commit: Make, end
 @pytest.mark.parametrize(
     ("measure", "empty", "zero"),
     [
-        (Measure.FAILURE_RATE, "failure rate has no value, because no event counts", "failure rate is 0 %"),
-        (Measure.P95, "p95 has no value, because no event counts", "p95 is 0 ms"),
+        (Measure.FAILURE_RATE, "failure rate has no value, because there are no events to compute it from", "failure rate is 0 %"),
+        (Measure.P95, "p95 has no value, because there are no events to compute it from", "p95 is 0 ms"),
         (Measure.INSTALLS, "number of installs is 0", None),
     ],
 )
