@@ -15,7 +15,7 @@ export interface Line {
   filled?: boolean;
   /** Start times of the line's own steps, for a comparison with another period. */
   starts?: string[];
-  /** What the line's figures cover in its own incomplete steps. */
+  /** Incomplete steps of a compared period, which has steps of its own. */
   incomplete?: Incomplete;
 }
 

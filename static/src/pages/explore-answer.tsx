@@ -91,7 +91,7 @@ function replaceIn({ where, segments }: Question, field: string, message: string
   return { segments: segments.map((segment) => ({ ...segment, where: replaceMissing(segment.where, field, message, value) })) };
 }
 
-/** Replaces a field in the conditions, segments and splits of a question. */
+/** Replaces a field with another one in the conditions, segments and splits of a question. */
 const renameIn = ({ where, segments, by }: Question, field: string, other: string): QuestionChanges => ({
   where: renameField(where, field, other),
   segments: segments.map((segment) => ({ ...segment, where: renameField(segment.where, field, other) })),

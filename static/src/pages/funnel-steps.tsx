@@ -52,7 +52,7 @@ export function FunnelSteps({ project, fields, steps, change }: Props) {
       </ol>
       {step && (
         <div class="step-conditions">
-          <span class="soft">An event reaches step {(editing ?? 0) + 1} if it meets:</span>
+          <span class="soft">An install reaches step {(editing ?? 0) + 1} with an event that meets:</span>
           <FilterBar
             project={project}
             fields={fields}

@@ -3,7 +3,7 @@ import { useView } from "../view/state.ts";
 import type { Answer } from "../pages/measures.ts";
 import { Warnings } from "./warnings.tsx";
 
-/** What an answer of a report does not cover, and which of its own conditions match nothing: the toolbar explains its filters. `what` is its subject, in the plural. */
+/** Notes on a report: the part of its period that was deleted, and its own conditions that match nothing. The toolbar explains those of the page. `what` names the counted things, in the plural. */
 export function ReportNotes({ answer: { complete, since, warnings }, what }: { answer: Pick<Answer, "complete" | "since" | "warnings">; what: string }) {
   const { where } = useView();
   const own = warnings.filter(({ field }) => where.every((condition) => condition.field !== field));

@@ -2,13 +2,13 @@ import type { Answer } from "../pages/measures.ts";
 
 interface Props {
   warnings: Answer["warnings"];
-  /** Replaces the condition that a warning names. Without it, values that exist are only named. */
+  /** Replaces the condition that a warning names with one on a value that exists. Without this function, the warning only names such values. */
   replace?: (field: string, message: string, value: string) => void;
-  /** Replaces a property that a warning names by another one. */
+  /** Replaces the property that a warning names with another one. */
   rename?: (field: string, other: string) => void;
 }
 
-/** Explains each filter that matches nothing and offers values that exist. */
+/** Explains each filter that matches nothing, and offers values and properties that exist. */
 export function Warnings({ warnings, replace, rename }: Props) {
   return (
     <>

@@ -63,7 +63,7 @@ export function groupCondition({ field, version }: Split, key: string | null): C
   return key !== null && version && /^\d+(\.\d+)?$/.test(key) ? { ...condition, op: "SEMVER" } : condition;
 }
 
-/** Replaces the condition that a warning names by one on a value that exists. `message` holds the values that do not. */
+/** Replaces the condition that a warning names with one on a value that exists. `message` holds the values that do not. */
 export function replaceMissing(conditions: Condition[], field: string, message: string, value: string): Condition[] {
   return conditions.map((condition): Condition => {
     if (condition.field !== field || !condition.values.some((each) => message.includes(`${each}\``))) return condition;
@@ -74,7 +74,7 @@ export function replaceMissing(conditions: Condition[], field: string, message: 
   });
 }
 
-/** Replaces a field in the conditions that name it. */
+/** Replaces a field with another one in all conditions. */
 export const renameField = (conditions: Condition[], field: string, other: string): Condition[] =>
   conditions.map((condition) => (condition.field === field ? { ...condition, field: other } : condition));
 

@@ -17,7 +17,7 @@ const endOf = (starts: string[], place: number, step: string): number => {
 /** Incomplete steps by index, with what their figures cover. */
 export type Incomplete = ReadonlyMap<number, string>;
 
-/** Finds the current step, and those that the period cuts. Without bounds, no step is cut. */
+/** Finds the incomplete steps: the current one, and those that begin before or end after the period. Without `bounds`, the period cuts no step. */
 export function incompleteSteps(starts: string[], step: string, bounds: Bounds | null, now: number = Date.now()): Incomplete {
   const last = starts.length - 1;
   const cuts = (at: number, place: number) => Date.parse(starts[place] ?? "") < at && at < endOf(starts, place, step);

@@ -50,7 +50,8 @@ export function Alerts({ slug, alerts }: { slug: string; alerts: Data<"ProjectSe
                 <b>{name || toLabel(kind)}</b>
                 <span class="soft">
                   {toLabel(kind)}
-                  {thresholdText && `, ${thresholdText}`} {question ? `of ${question}` : `in ${plural(windowMinutes, "minute")}`} · to {host} · {lastFiredAt ? `${lastStatus?.toLowerCase()} ${ago(lastFiredAt)}` : "never fired"}
+                  {thresholdText && `, ${thresholdText}`}
+                  {question ? `: ${question}` : ` in ${plural(windowMinutes, "minute")}`} · to {host} · {lastFiredAt ? `${lastStatus?.toLowerCase()} ${ago(lastFiredAt)}` : "never fired"}
                 </span>
                 <span class="row-figure inline">
                   <button type="button" class="button" disabled={attempt.isPending} onClick={() => test(id)}>
