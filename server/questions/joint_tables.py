@@ -83,13 +83,15 @@ def create_summed(facts: HistoryFacts, engine: SqlEngine) -> Sql:
         f"SELECT {_day(facts)}, environment, outcome, weight, COUNT(*) AS events FROM ", facts.source_rows(engine), " GROUP BY ALL"
     )
     weight = "events * COALESCE(weight, 1) AS weight"
-    return sql(f"CREATE TEMP TABLE {SummedFacts.name} AS SELECT day, environment, outcome, {weight} FROM (", groups, ") AS events")
+    return sql(
+        f"CREATE OR REPLACE TEMP TABLE {SummedFacts.name} AS SELECT day, environment, outcome, {weight} FROM (", groups, ") AS events"
+    )
 
 
 def create_timed(facts: HistoryFacts, engine: SqlEngine) -> Sql:
     """Create the relation of `TimedFacts`."""
     return sql(
-        f"CREATE TEMP TABLE {TimedFacts.name} AS SELECT {_day(facts)}, environment, weight, duration_us FROM ",
+        f"CREATE OR REPLACE TEMP TABLE {TimedFacts.name} AS SELECT {_day(facts)}, environment, weight, duration_us FROM ",
         facts.source_rows(engine),
         " AND duration_us IS NOT NULL",
     )

@@ -179,6 +179,20 @@ async def test_a_period_and_the_part_of_it_that_is_compared_share_one_read(full:
     assert len(readings[0].statements) == 1 + len(page)
 
 
+async def test_long_figures_of_a_period_and_of_its_part_share_tables_in_one_read(
+    full: Store, history: History, readings: list[Reading]
+) -> None:
+    history.most_copied = 10
+    part = Period(START, END - 3 * DAY)
+    shared = (question_of(*COUNTS[:3]), question_of(*COUNTS[:3], over=Step.WEEK), *PAGE[5:7], question_of(Measure.INSTALLS))
+    page = (*shared, *(msgspec.structs.replace(each, period=part) for each in shared))
+    alone = [await figures(full, each) for each in page]
+    assert await together(full, history, page) == alone
+    counts = readings[0].statements
+    assert len(readings) == 1 + 4  # the others have the spreads
+    assert [sum(f"TEMP TABLE {name} " in each.sql for each in counts) for name in TABLES] == [2, 2, 2]
+
+
 async def test_charts_over_time_count_active_installs_once(full: Store, history: History, readings: list[Reading]) -> None:
     filter_ = Filter(project=1, period=Period(START, END), where=FEW_SYSTEMS)
     await asyncio.gather(series(full, filter_, Step.WEEK, history), new_and_returning(full, filter_, Step.WEEK, history))
