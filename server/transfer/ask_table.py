@@ -107,9 +107,9 @@ def _cut_steps(which: str, over: Step, period: Period, starts: list[int], runnin
     for place in sorted(cut_steps(period, over, starts)):
         name = f"The {which}{over.value} that begins at {_time(starts[place])}"
         if starts[place] < period.start:
-            yield f"{name} counts only from {_time(period.start)}, where the {which}period begins."
+            yield f"{name} counts only from {_time(period.start)}, when the {which}period begins."
         if step_end(starts[place], over) > period.end and place != running:
-            yield f"{name} counts only until {_time(period.end)}, where the {which}period ends."
+            yield f"{name} counts only until {_time(period.end)}, when the {which}period ends."
 
 
 def title(measure: Measure) -> str:

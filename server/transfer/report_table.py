@@ -112,7 +112,7 @@ def retention_notes(report: Retention, answer: RetentionAnswer) -> Iterator[str]
         yield f"The {report.over.value} that begins at {utc_minute(start)} UTC has not ended; the line of all cohorts leaves it out."
     if len(answer.starts) > _columns(answer):
         columns = _columns(answer)
-        yield f"The table ends after {columns} {report.over.value}{'' if columns == 1 else 's'}; files have all."
+        yield f"The table ends after {columns} {report.over.value}{'' if columns == 1 else 's'}; exported files have all of them."
 
 
 def _columns(answer: RetentionAnswer) -> int:

@@ -100,11 +100,11 @@ def test_steps_of_the_compared_period_that_it_cuts_are_marked(run: Any) -> None:
     dates = ("--from", "2026-09-01", "--to", "2026-11-01", "--over", "month")
     cut = " ".join(run(ask_command, "default", *dates, "--compare", "2026-07-10..2026-08-20").stderr.split())
     assert (
-        "The compared month that begins at 2026-07-01 00:00 UTC counts only from 2026-07-10 00:00 UTC, where the compared period begins."
+        "The compared month that begins at 2026-07-01 00:00 UTC counts only from 2026-07-10 00:00 UTC, when the compared period begins."
         in cut
     )
     assert (
-        "The compared month that begins at 2026-08-01 00:00 UTC counts only until 2026-08-20 00:00 UTC, where the compared period ends."
+        "The compared month that begins at 2026-08-01 00:00 UTC counts only until 2026-08-20 00:00 UTC, when the compared period ends."
         in cut
     )
     assert "The month that" not in cut
