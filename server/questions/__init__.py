@@ -14,12 +14,14 @@ facts        SQL for the events that a question counts
 arrivals     the installs that are new in a period
 joint_reads  reads of the history that select the same events, run together (`joint_tables`: over a long period)
 install_masks installs by step: a mask for each install, with a bit for each step
+installs_by_field installs by the values of several fields, installs_by_property by those of a property
 found        the figures of a reader, from which `ask` assembles an answer
 counting     SQL for the figures: sums, distinct installs, percentiles (`places`: by group)
 small_groups folds groups of few installs in answers without a login
 matching     conditions on an event in memory
 ask          runs a question and assembles its answer
 figures      the figures of a question as charts need them
+figure_text  figures and thresholds as text: units, separators, decimals
 funnel       installs that meet the conditions of several steps
 cohorts      retention: installs that return, by the step in which they began
 cohort_rollups weekly cohorts from their rollups
@@ -27,7 +29,7 @@ paths        the events that follow or precede a chosen one
 report_text  the text form of these three reports
 saved        saved questions, and the links that share them
 shared_answer the answer that such a link shows, shared_reports those of funnels and retention
-suggestions  values that a condition could have used when it matched nothing (`nearest` ranks them)
+suggestions  values and properties that a condition or split could have used when it matched nothing (`nearest` ranks them)
 
 Times are epoch milliseconds in UTC; durations are in milliseconds, rates from 0 to 1.
 """
