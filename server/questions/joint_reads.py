@@ -1,8 +1,8 @@
 """Reads of the history that select the same events, run together.
 
-The cards of a page ask for several figures of the same events, and reading the files takes longer than most counts. `expect` announces a question that
-may read events; the first read of the announced questions waits for the others. Then the events are copied into a temporary table, and all reads query it. Their periods
-begin at the same time; some may end earlier, such as the part of a period that an unfinished one is compared with.
+The cards of a page ask for several figures of the same events, and reading the files takes longer than most counts. `expect` announces a question
+that may read events; the first read of the announced questions waits for the others. Then the events are copied into a temporary table, and all reads
+query it. Their periods begin at the same time; some may end earlier, such as the part of a period that an unfinished one is compared with.
 
 A copy of the events of a long period would exceed the memory. Reads of such a period share smaller tables: see `joint_tables`.
 """
