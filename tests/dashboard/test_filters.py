@@ -273,6 +273,8 @@ def test_reports_explain_their_own_conditions_that_match_nothing(visit: Callable
     for address in ("funnel?step=biuld&step=deploy", "installs?start=name:is:biuld"):
         page = tab.go(f"/d/demo/{address}")
         expect(page.locator("main .notice")).to_contain_text("No event in this period has name biuld. Did you mean build")
+    page = tab.go("/d/demo/funnel?where=os:is:linux&step=first;os:is:windoes&step=build")
+    expect(page.locator("main .notice")).to_contain_text("No event in this period has os windoes.")
     page = tab.go("/d/demo/funnel?where=os:is:windoes&step=init&step=build")
     expect(page.get_by_text("No event in this period has os windoes")).to_have_count(1)
 

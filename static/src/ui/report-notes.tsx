@@ -6,7 +6,7 @@ import { Warnings } from "./warnings.tsx";
 /** Notes on a report: the part of its period that was deleted, and its own conditions that match nothing. The toolbar explains those of the page. `what` names the counted things, in the plural. */
 export function ReportNotes({ answer: { complete, since, warnings }, what }: { answer: Pick<Answer, "complete" | "since" | "warnings">; what: string }) {
   const { where } = useView();
-  const own = warnings.filter(({ field }) => where.every((condition) => condition.field !== field));
+  const own = warnings.filter(({ field, message }) => !where.some((condition) => condition.field === field && condition.values.some((value) => message.includes(value))));
   return (
     <>
       {!complete && (
