@@ -19,7 +19,7 @@ from server.questions.found import Found
 from server.questions.periods import Period, starts
 from server.questions.question import COUNTS, OF_INSTALLS, Compare, Measure, Question, Segment
 from server.questions.reader import Reader, kept_since
-from server.questions.small_groups import Folded, SmallGroups, hide_parts
+from server.questions.small_groups import Folded, SmallGroups, hide_parts, order_by_shown
 from server.storage.engine import Store
 
 MAX_FIGURES = 100_000  # figures in one answer
@@ -62,6 +62,8 @@ async def ask(store: Store, question: Question, *, history: History | None = Non
         rows += _rows(question, segment.name or None, found, groups, places)
     if least:
         hide_parts(rows, least)
+        if any(each.get(question.measures[0]) for each in hidden):
+            order_by_shown(rows)
     if groups is not None:
         rows.sort(key=lambda row: row.is_other)  # stable: the largest group first, and its segments side by side
         rows = _interleaved(rows, len(question.segments))

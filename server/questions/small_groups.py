@@ -6,7 +6,7 @@ from elsewhere reveals no figure of fewer installs by subtraction. With segments
 one segment and not in another come from no install or from enough, and so do the installs that are in one only.
 
 A figure of a part of a cell's events (failures, successes, a rate, durations) is left out if that part comes from too few installs, or if the rest does
-and would follow by subtraction.
+and would follow by subtraction. Then the groups are ordered by the figures that are left.
 
 Two leaks remain: a figure that changes from one view of the page to the next, and links that overlap.
 """
@@ -149,6 +149,15 @@ def hide_parts(rows: list[Row], least: int) -> None:
             fresh.all = _enough(fresh.all, active.all if active else None, least)
             if fresh.all_before is not None:
                 fresh.all_before = _enough(fresh.all_before, active.all_before if active else None, least)
+
+
+def order_by_shown(rows: list[Row]) -> None:
+    """Order the groups by what rows show of the measure that ranks them. Their order by all events would tell between which figures a hidden one lies."""
+    shown: dict[tuple[str | None, ...], float] = {}
+    for row in rows:
+        keys = tuple(row.keys)
+        shown[keys] = shown.get(keys, 0) + sum(each or 0 for each in row.figures[0].all)
+    rows.sort(key=lambda row: (-shown[tuple(row.keys)], [(key is None, key or "") for key in row.keys]))
 
 
 def _enough(fresh: list[float | None], active: list[float | None] | None, least: int) -> list[float | None]:

@@ -208,3 +208,15 @@ async def test_failures_of_a_few_installs_do_not_follow_from_segments(store: Sto
     assert figures(await ask(store, question, now=NOW, least=5)) == [[52, None], [30, None]]
     await send(store, ids, "plan9", range(32, 35), Outcome.FAILURE)
     assert figures(await ask(store, question, now=NOW, least=5)) == [[55, 15], [30, 10]]
+
+
+async def test_the_order_of_groups_does_not_tell_the_failures_of_a_few_installs(store: Store) -> None:
+    ids = EventIds(1)
+    for system, failing, times in (("linux", 10, 3), ("macos", 1, 25), ("windows", 10, 2)):
+        await send(store, ids, system, range(10), Outcome.SUCCESS)
+        for _ in range(times):
+            await send(store, ids, system, range(failing), Outcome.FAILURE)
+    question = Question(project=1, period=WEEK, measures=(Measure.FAILURES,), by=(By("os"),))
+    assert [row.keys for row in (await ask(store, question, now=NOW)).rows] == [["linux"], ["macos"], ["windows"]]
+    answer = await ask(store, question, now=NOW, least=5)
+    assert [(row.keys, row.figures[0].all) for row in answer.rows] == [(["linux"], [30]), (["windows"], [20]), (["macos"], [None])]
