@@ -10,7 +10,7 @@ import itertools
 from server.analytics.filters import Filter
 from server.analytics.measures import Installs, installs
 from server.event import PEOPLE, Environment
-from server.questions.reader import kept_since
+from server.questions.facts import kept_since
 from server.questions.rollup_facts import Audiences, audiences
 from server.questions.sql import Sql, read, sql
 from server.storage.engine import Store

@@ -22,11 +22,11 @@ from server.problems import TooBroad
 from server.questions import answer
 from server.questions.answer_cache import reused
 from server.questions.counting import SUMS
+from server.questions.facts import kept_since
 from server.questions.figures import figures
 from server.questions.intervals import Interval
 from server.questions.periods import Period, Step, starts
 from server.questions.question import Measure
-from server.questions.reader import kept_since
 from server.questions.rollup_facts import audiences
 from server.questions.sql import read, sql
 from server.questions.sql_engines import sql_of

@@ -14,11 +14,11 @@ from server.problems import BadQuery
 from server.questions import intervals, sampled_periods, suggestions
 from server.questions.answer import Answer, Figures, QuestionWarning, Row
 from server.questions.counting import OTHER, SUMS, Cell, Keys, percents
-from server.questions.facts import versions_of
+from server.questions.facts import kept_since, versions_of
 from server.questions.found import Found
 from server.questions.periods import Period, starts
 from server.questions.question import COUNTS, OF_INSTALLS, Compare, Measure, Question, Segment
-from server.questions.reader import Reader, kept_since
+from server.questions.reader import Reader
 from server.questions.small_groups import Folded, SmallGroups, hide_parts, order_by_shown
 from server.storage.engine import Store
 

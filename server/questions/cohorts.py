@@ -15,11 +15,11 @@ from server.problems import BadQuery
 from server.questions import cohort_rollups, counting, sampled_periods, suggestions
 from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
-from server.questions.facts import Facts, step_at, versions_of
+from server.questions.facts import Facts, kept_since, step_at, versions_of
 from server.questions.history_facts import HistoryFacts
 from server.questions.periods import LONGEST, Period, Step, starts
 from server.questions.question import Audience, By, Condition, Measure, Question, Segment
-from server.questions.reader import Reader, kept_since
+from server.questions.reader import Reader
 from server.questions.rollup_facts import ActivityFacts, audiences
 from server.questions.sql import Sql, bound, sql
 from server.questions.sql_engines import SqlEngine

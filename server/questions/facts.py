@@ -10,11 +10,13 @@ from server.event import DAY, HOUR, MINUTE, PEOPLE
 from server.event_id import EPOCH, first_id
 from server.fields import BY_NAME, Field, Kind, Place
 from server.questions import versions
+from server.questions.answer_cache import shared
 from server.questions.periods import Period, Step, starts
 from server.questions.question import By, Condition, Op, Property, Question, find_field
 from server.questions.sql import Sql, bound, read, sql, step_of
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store
+from server.storage.upkeep.recount import first_whole_day
 
 # The distance between an event's own time and its arrival: see `ingest.privacy.conversion`.
 LATE, EARLY = 30 * DAY, 5 * MINUTE
@@ -257,6 +259,16 @@ async def all_versions(store: Store) -> tuple[str, ...]:
     return tuple(
         row["version"] for row in await read(store, sql("SELECT DISTINCT version FROM context WHERE version IS NOT NULL ORDER BY 1"))
     )
+
+
+@shared
+async def kept_since(store: Store, project: int) -> int | None:
+    """The time from which on all events of a project are kept; None if retention has deleted none."""
+    first = f"SELECT min(day) FROM rollup_day WHERE project_id = {project}"  # sums outlive events
+    names = f"'retained:{project}', 'deleting:{project}'"
+    (row,) = await store.rows(f"SELECT max(value) AS since, ({first}) AS first FROM note WHERE name IN ({names})")
+    since = first_whole_day(int(row["since"] or 0))
+    return since * DAY if row["first"] is not None and row["first"] < since else None
 
 
 async def versions_of(store: Store, *questions: Question) -> tuple[str, ...]:

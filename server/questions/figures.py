@@ -9,10 +9,10 @@ from server.questions import joint_reads
 from server.questions.answer import Figures
 from server.questions.ask import figures_at
 from server.questions.counting import Keys
-from server.questions.facts import versions_of
+from server.questions.facts import kept_since, versions_of
 from server.questions.joint_reads import Announced
 from server.questions.question import Measure, Question
-from server.questions.reader import Reader, kept_since
+from server.questions.reader import Reader
 from server.storage.engine import Store
 
 # The counts of a group, as `{measure}_{audience}`.

@@ -17,11 +17,11 @@ from server.event import PEOPLE
 from server.fields import BY_NAME
 from server.history import History
 from server.questions import joint_reads
-from server.questions.facts import COUNTED, Facts, versions_of
+from server.questions.facts import COUNTED, Facts, kept_since, versions_of
 from server.questions.history_facts import HistoryFacts
 from server.questions.joint_reads import Joint
 from server.questions.question import Measure, Question
-from server.questions.reader import Reader, kept_since
+from server.questions.reader import Reader
 from server.questions.sql import Sql, read, sql
 from server.questions.sql_engines import SqlEngine, sql_of
 from server.storage.engine import Store

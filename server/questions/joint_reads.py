@@ -91,22 +91,17 @@ class Announced:
         self.change(0)
         self._is_closed = True
 
-    async def run(self, read: Callable[[], Awaitable[None]]) -> None:
+    async def run_all(self, reads: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        """Run the reads of the question together."""
+        self.change(max(1, len(reads)))
+        await asyncio.gather(*map(self._run, reads))
+
+    async def _run(self, read: Callable[[], Awaitable[None]]) -> None:
         """Run one of the reads, and stop announcing it when it ends. The last one stays announced until the question ends: reads of spreads may follow."""
         try:
             await read()
         finally:
             self.change(max(1, self._number - 1))
-
-
-async def run_all(reads: Sequence[Callable[[], Awaitable[None]]], announced: Announced | None) -> None:
-    """Run the reads of a question: together if they are announced, otherwise one after the other."""
-    if announced is None:
-        for read in reads:
-            await read()
-    else:
-        announced.change(max(1, len(reads)))
-        await asyncio.gather(*map(announced.run, reads))
 
 
 class JointReads:

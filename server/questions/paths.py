@@ -14,11 +14,11 @@ from server.problems import BadQuery
 from server.questions import counting, sampled_periods, suggestions
 from server.questions.answer import QuestionWarning
 from server.questions.counting import OTHER, Keys
-from server.questions.facts import Facts, versions_of
+from server.questions.facts import Facts, kept_since, versions_of
 from server.questions.path_walk import ALL, PAUSE, Walk
 from server.questions.periods import Period
 from server.questions.question import Audience, By, Condition, Measure, Question, Segment
-from server.questions.reader import Reader, kept_since
+from server.questions.reader import Reader
 from server.questions.sql import Sql, sql
 from server.questions.sql_engines import SqlEngine
 from server.storage.engine import Store

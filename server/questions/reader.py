@@ -16,7 +16,6 @@ from server.history import History, OutOfMemory
 from server.problems import TooBroad
 from server.questions import counting, install_masks, installs_by_property, joint_reads, joint_tables, sampled_periods
 from server.questions.answer import QuestionWarning
-from server.questions.answer_cache import shared
 from server.questions.arrivals import NO_ARRIVALS, Arrivals, new_installs
 from server.questions.counting import SUMS, Cell, Keys, Percents
 from server.questions.facts import Facts
@@ -31,7 +30,6 @@ from server.questions.rollup_facts import ActiveSums, ActivityFacts, ArrivalSums
 from server.questions.sql import Sql, bound, read, sql
 from server.questions.sql_engines import SqlEngine, sql_of
 from server.storage.engine import Store
-from server.storage.upkeep.recount import first_whole_day
 
 F = TypeVar("F", bound=Facts)
 
@@ -159,7 +157,11 @@ class Reader:
         planned = {} if is_ranked else await self._plan_counts(period, where)
         reads = [partial(self._add_counts, cells, *each, places) for each in await self._split(planned, places)]
         reads += [partial(self._add, cells, events, places, percents) for percents in (self._durations, self._per_install) if percents]
-        await joint_reads.run_all(reads, self._announced)
+        if self._announced is None:
+            for run in reads:
+                await run()
+        else:
+            await self._announced.run_all(reads)
         ends = [*events.starts[1:], period.end]
         spreads = await self._spreads(period, where, places)
         weights = await self._weights(period, events.starts or [period.start])
@@ -387,13 +389,3 @@ class Reader:
             query = sql(start, bound(period.first_day), " AND ", bound(period.last_day))
             self._events[period] = int((await read(self._store, query))[0]["events"] or 0)
         return self._events[period]
-
-
-@shared
-async def kept_since(store: Store, project: int) -> int | None:
-    """The time from which on all events of a project are kept; None if retention has deleted none."""
-    first = f"SELECT min(day) FROM rollup_day WHERE project_id = {project}"  # sums outlive events
-    names = f"'retained:{project}', 'deleting:{project}'"
-    (row,) = await store.rows(f"SELECT max(value) AS since, ({first}) AS first FROM note WHERE name IN ({names})")
-    since = first_whole_day(int(row["since"] or 0))
-    return since * DAY if row["first"] is not None and row["first"] < since else None

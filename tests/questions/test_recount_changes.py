@@ -15,7 +15,7 @@ from server.event_id import first_id
 from server.history import History
 from server.jobs import Run
 from server.jobs.retention_job import retention
-from server.questions import reader
+from server.questions import facts, reader
 from server.questions.ask import ask
 from server.questions.periods import Period
 from server.questions.question import Condition, Op, Question
@@ -84,7 +84,7 @@ async def test_answers_equal_a_recount_of_what_is_stored(store: Store, changed: 
     chance, sources = random.Random(9), set()
     for number in range(count):
         question = any_question(chance)
-        since = await reader.kept_since(store, MAIN)
+        since = await facts.kept_since(store, MAIN)
         assert since is not None
         assert START < since < END
         question = stored(question, since, chance)
